@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+#pragma once
+
+/*
+ * What the data plane and user space say to each other: the layout of every map
+ * value, once. Both sides include this file; no struct is ever mirrored.
+ *
+ * Rules: fixed widths, explicit zero fields, sizes asserted, `_be` for network
+ * byte order. Records that a packet reads are sized so that one lookup touches
+ * one cache line.
+ *
+ *   packet --> slc_vip (address) --> slc_port (protocol, port) --> slc_service
+ *                                                                     |
+ *        slc_template <-- slc_member <-- slot <-- ring descriptor <---+
+ */
+
+#include "limits.h"
+
+#ifdef __cplusplus
+#include <cstdint>
+using slc_u8 = std::uint8_t;
+using slc_u16 = std::uint16_t;
+using slc_u32 = std::uint32_t;
+using slc_u64 = std::uint64_t;
+#define SLC_ASSERT_SIZE(type, size) static_assert(sizeof(type) == (size), #type)
+#else
+#include <linux/types.h>
+typedef __u8 slc_u8;
+typedef __u16 slc_u16;
+typedef __u32 slc_u32;
+typedef __u64 slc_u64;
+#define SLC_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
+#endif
+
+/* Changes whenever a layout or a meaning below does; kept in the instance's metadata. */
+#define SLC_ABI_VERSION 1
+
+/* ---- verdicts, stages, reasons ---- */
+
+enum slc_verdict {
+    SLC_VERDICT_DROP = 0,     /* XDP_DROP */
+    SLC_VERDICT_PASS = 1,     /* XDP_PASS: Linux goes on with it */
+    SLC_VERDICT_TX = 2,       /* XDP_TX: back out of the interface it came from */
+    SLC_VERDICT_REDIRECT = 3, /* XDP_REDIRECT: out of another interface */
+};
+
+enum slc_stage {
+    SLC_STAGE_ENTRY = 0,
+    SLC_STAGE_PARSE = 1,
+    SLC_STAGE_GUARD = 2,
+    SLC_STAGE_SERVICE = 3,
+    SLC_STAGE_PICK = 4,
+    SLC_STAGE_FORWARD = 5,
+    SLC_STAGE_ICMP = 6,
+    SLC_STAGE_FRAG = 7,
+    SLC_STAGE_TOO_BIG = 8,
+    SLC_STAGE_DECAP = 9,
+    SLC_STAGE_COUNT,
+};
+
+enum slc_reason {
+#define SLC_REASON(symbol, label, text, remedy) SLC_REASON_##symbol,
+#include "reasons.def"
+#undef SLC_REASON
+    SLC_REASON_COUNT,
+};
+
+/* Family and protocol of a packet, as far as it was read: one index of the counters. */
+enum slc_famproto {
+    SLC_FAMPROTO_OTHER = 0, /* not IP, or unreadable */
+    SLC_FAMPROTO_IP4_TCP = 1,
+    SLC_FAMPROTO_IP4_UDP = 2,
+    SLC_FAMPROTO_IP4_ICMP = 3,
+    SLC_FAMPROTO_IP4_OTHER = 4,
+    SLC_FAMPROTO_IP6_TCP = 5,
+    SLC_FAMPROTO_IP6_UDP = 6,
+    SLC_FAMPROTO_IP6_ICMP = 7,
+    SLC_FAMPROTO_IP6_OTHER = 8,
+    SLC_FAMPROTO_COUNT = 16, /* a power of two: rows of slc_reason_counters */
+};
+
+/* What is known of a packet when it leaves. Zero: not known, or none. */
+struct slc_exit_record {
+    slc_u8 verdict;    /* enum slc_verdict */
+    slc_u8 stage;      /* enum slc_stage: the one that decided */
+    slc_u16 reason;    /* enum slc_reason */
+    slc_u32 service;   /* service id */
+    slc_u32 member;    /* member id */
+    slc_u32 customer;  /* customer id */
+    slc_u32 policy;    /* policy id */
+    slc_u32 mitigation;
+    slc_u32 famproto;  /* enum slc_famproto */
+    slc_u32 len;       /* bytes of the frame as received, Ethernet header included */
+};
+SLC_ASSERT_SIZE(struct slc_exit_record, 32);
+
+/* One per CPU in every counter map. Counts only ever grow. */
+struct slc_counter {
+    slc_u64 packets;
+    slc_u64 bytes; /* of frames as received, Ethernet header included, FCS not */
+};
+SLC_ASSERT_SIZE(struct slc_counter, 16);
+
+/* Per service: what was handled, and the part of it that was dropped. */
+struct slc_service_counter {
+    slc_u64 packets;
+    slc_u64 bytes;
+    slc_u64 dropped_packets;
+    slc_u64 dropped_bytes;
+};
+SLC_ASSERT_SIZE(struct slc_service_counter, 32);
+
+/* ---- the node ---- */
+
+/* What the loaded program can do. What is not set here is not in the program after loading: the
+ * verifier removes branches on constants of .rodata. */
+#define SLC_FEATURE_IP4 (1u << 0)          /* some VIP is IPv4 */
+#define SLC_FEATURE_IP6 (1u << 1)          /* some VIP is IPv6 */
+#define SLC_FEATURE_PREFIX4 (1u << 2)      /* IPv4 VIP prefixes or protected prefixes */
+#define SLC_FEATURE_PREFIX6 (1u << 3)
+#define SLC_FEATURE_RANGES (1u << 4)       /* services on port ranges */
+#define SLC_FEATURE_ANY_PORT (1u << 5)     /* services on any port */
+#define SLC_FEATURE_DECAP (1u << 6)        /* strips tunnels of other balancers (co-located) */
+#define SLC_FEATURE_NEXT (1u << 7)         /* a foreign program receives what goes to Linux */
+#define SLC_FEATURE_OWNERS (1u << 8)       /* some service or prefix has a customer or a policy */
+#define SLC_FEATURE_IPIP (1u << 9)
+#define SLC_FEATURE_GRE (1u << 10)
+#define SLC_FEATURE_GUE (1u << 11)
+#define SLC_FEATURE_L2 (1u << 12)
+#define SLC_FEATURE_LOCAL (1u << 13)
+#define SLC_FEATURE_OUTER4 (1u << 14)      /* some template has an IPv4 outer header */
+#define SLC_FEATURE_OUTER6 (1u << 15)
+#define SLC_FEATURE_DSCP_COPY (1u << 16)
+#define SLC_FEATURE_AFFINITY_SOURCE (1u << 17)
+#define SLC_FEATURE_AFFINITY_SOURCE_PORT (1u << 18)
+#define SLC_FEATURE_REDIRECT (1u << 19)    /* some template leaves by another interface */
+
+/* Constants of the program, in .rodata: the specialisation. */
+struct slc_node {
+    slc_u64 ring_key[2];   /* secret of the flow hash; equal on all nodes of a fleet */
+    slc_u64 table_key[2];  /* secret of this generation's own tables (VIPs, ports, fragments) */
+    slc_u64 tunnel6_host_mask_be; /* low 64 bits of an IPv6 outer source that carry entropy */
+    slc_u32 tunnel4_host_mask_be; /* bits of an IPv4 outer source that carry entropy */
+    slc_u32 features;      /* SLC_FEATURE_* */
+    slc_u32 vip_mask;      /* slots of the VIP table, minus one */
+    slc_u32 port_mask;     /* buckets of the port table, minus one */
+    slc_u32 frag_mask;     /* buckets of the fragment table, minus one */
+    slc_u32 icmp_rate;     /* answers to ICMP per second and CPU, 1.. */
+    slc_u32 icmp_burst;    /* answers at once, 1.. */
+    slc_u32 generation;
+    slc_u16 gue_port_be;   /* destination port of GUE, 6080 by IANA */
+    slc_u8 zero[6];
+};
+SLC_ASSERT_SIZE(struct slc_node, 80);
+
+/* ---- destination -> service ---- */
+
+#define SLC_VIP_USED (1u << 0)
+#define SLC_VIP_IP6 (1u << 1)
+#define SLC_VIP_MORE (1u << 2)       /* some address that hashes here first lives in its second slot */
+#define SLC_VIP_PASS_UNMATCHED (1u << 3) /* no such port: pass to Linux instead of a drop */
+#define SLC_VIP_RANGES (1u << 4)     /* some service of it is on a port range */
+#define SLC_VIP_PROTECTED (1u << 5)  /* a protected prefix: no VIP, but customer and policy are counted */
+#define SLC_VIP_ENDPOINT (1u << 6)   /* an address of this node where tunnels of balancers end */
+#define SLC_VIP_ICMP (1u << 7)       /* answers echo requests */
+
+/*
+ * A virtual address. The first vip_mask + 1 records are a table with two possible slots for each
+ * address (slc_vip_hash); the records after it are those of prefixes, reached through an LPM trie
+ * whose value is the record's index. IPv4 addresses lie in addr_be[3], the rest is zero.
+ */
+struct slc_vip {
+    slc_u32 addr_be[4];
+    slc_u32 flags;        /* SLC_VIP_* */
+    slc_u32 vip;          /* number of this VIP in slc_port and slc_ranges, 1.. */
+    slc_u32 any_tcp;      /* service id for any TCP port, or 0 */
+    slc_u32 any_udp;
+    slc_u32 ranges_tcp;   /* index into slc_ranges, or 0 */
+    slc_u32 ranges_udp;
+    slc_u32 customer;
+    slc_u32 policy;
+    slc_u32 zero[4];
+};
+SLC_ASSERT_SIZE(struct slc_vip, 64);
+
+/* (VIP, protocol, port) -> service; four to a bucket, two possible buckets for each key. */
+struct slc_port {
+    slc_u32 vip;          /* 0: free */
+    slc_u16 port_be;
+    slc_u8 proto;         /* IPPROTO_TCP or IPPROTO_UDP */
+    slc_u8 more;          /* entry 0 only: some key that hashes here first is in its second bucket */
+    slc_u32 service;
+    slc_u32 zero;
+};
+SLC_ASSERT_SIZE(struct slc_port, 16);
+
+#define SLC_PORT_WAYS 4
+struct slc_port_bucket {
+    struct slc_port entry[SLC_PORT_WAYS];
+};
+SLC_ASSERT_SIZE(struct slc_port_bucket, 64);
+
+/* Port ranges of one VIP and protocol, ascending, without overlap; host byte order, inclusive.
+ * Unused places hold first = 0xffff, last = 0. Searched by bisection: the same cost for all. */
+struct slc_ranges {
+    slc_u16 first[SLC_MAX_RANGES_PER_VIP];
+    slc_u16 last[SLC_MAX_RANGES_PER_VIP];
+    slc_u32 service[SLC_MAX_RANGES_PER_VIP];
+};
+SLC_ASSERT_SIZE(struct slc_ranges, 512);
+
+enum slc_forward {
+    SLC_FORWARD_IPIP = 0,  /* protocol 4 or 41 in IPv4 or IPv6 */
+    SLC_FORWARD_GRE = 1,   /* RFC 2784, no key, no sequence */
+    SLC_FORWARD_GUE = 2,   /* draft-ietf-intarea-gue variant 0, no extension */
+    SLC_FORWARD_L2 = 3,    /* Ethernet header rewritten, IP untouched */
+    SLC_FORWARD_LOCAL = 4, /* passed to this node's Linux */
+};
+
+enum slc_affinity {
+    SLC_AFFINITY_FIVE_TUPLE = 0,
+    SLC_AFFINITY_SOURCE = 1,
+    SLC_AFFINITY_SOURCE_PORT = 2,
+};
+
+#define SLC_SERVICE_DSCP_COPY (1u << 0) /* outer DSCP from the packet (RFC 2983 uniform); else 0 */
+
+/* Index: service id. */
+struct slc_service {
+    slc_u32 ring;      /* index into slc_rings */
+    slc_u8 forward;    /* enum slc_forward */
+    slc_u8 affinity;   /* enum slc_affinity */
+    slc_u8 flags;      /* SLC_SERVICE_* */
+    slc_u8 dscp;       /* outer DSCP, 0..63, when not copied */
+    slc_u32 customer;
+    slc_u32 policy;
+    slc_u32 group;     /* number of the group in this generation */
+    slc_u32 zero[3];
+};
+SLC_ASSERT_SIZE(struct slc_service, 32);
+
+/* ---- rings, slots, members ---- */
+
+/*
+ * A ring descriptor: where its slots start in the slot pool and how many there are, in one
+ * aligned word, so that one store moves both (a ring's size is never kept beside it).
+ * Bits 0..31 offset, bits 32..39 log2 of the size, bit 63 set when the ring exists.
+ */
+#define SLC_RING_VALID (1ull << 63)
+#define SLC_RING_OFFSET(ring) ((slc_u32)(ring))
+#define SLC_RING_LOG2(ring) ((slc_u32)((ring) >> 32) & 0x1f)
+#define SLC_RING_MAKE(offset, log2) \
+    (SLC_RING_VALID | ((slc_u64)(log2) << 32) | (slc_u64)(slc_u32)(offset))
+
+/*
+ * A slot: bits 0..19 current member, 20..39 previous member, 40 marked, 41 open.
+ * Unmarked, only `current` is read. One aligned word: always one store.
+ */
+#define SLC_SLOT_MEMBER_MASK 0xfffffull
+#define SLC_SLOT_MARKED (1ull << 40)
+#define SLC_SLOT_OPEN (1ull << 41)
+#define SLC_SLOT_CURRENT(slot) ((slc_u32)((slot) & SLC_SLOT_MEMBER_MASK))
+#define SLC_SLOT_PREVIOUS(slot) ((slc_u32)(((slot) >> 20) & SLC_SLOT_MEMBER_MASK))
+#define SLC_SLOT_MAKE(current, previous, flags) \
+    ((slc_u64)(current) | ((slc_u64)(previous) << 20) | (flags))
+
+/* Which header template of a member a packet takes. */
+#define SLC_VARIANT(forward, inner_is_ip6) (((forward) << 1) | (inner_is_ip6))
+
+/* Index: member id. A cell of 0 means: not resolved. One aligned store moves a member to a
+ * freshly written cell; the old one is reused after a grace period. */
+struct slc_member {
+    slc_u32 cell[SLC_VARIANTS]; /* index into slc_templates, by SLC_VARIANT */
+    slc_u32 flags;              /* SLC_MEMBER_* */
+    slc_u32 group;              /* of the generation that wrote it */
+    slc_u32 zero[6];
+};
+SLC_ASSERT_SIZE(struct slc_member, 64);
+
+#define SLC_MEMBER_LOCAL (1u << 0) /* the backend is this very node: deliver, do not encapsulate */
+
+#define SLC_TEMPLATE_IP6 (1u << 0)     /* the outer header is IPv6 */
+#define SLC_TEMPLATE_UDP (1u << 1)     /* GUE: a UDP header follows the outer IP header */
+#define SLC_TEMPLATE_L2 (1u << 2)      /* no outer IP header */
+
+/*
+ * A whole outer header, ready to be copied: Ethernet, VLAN tags, IP, then GRE or UDP and GUE.
+ * The data plane patches length, source entropy, traffic class and checksum:
+ *   - IPv4: `ip_sum` is the one's-complement sum (not folded into 16 bits twice, not inverted) of
+ *     the outer header with total length, TOS, checksum and the entropy bits of the source zero.
+ *   - GUE over IPv6: `udp_sum` is the sum of the pseudo header (source with its entropy bits zero,
+ *     destination, protocol), the ports with a zero source port, and the GUE header;
+ *     lengths are added by the data plane. GUE over IPv4 carries checksum 0 (RFC 768).
+ */
+struct slc_template {
+    slc_u32 ifindex;   /* interface the packet leaves by */
+    slc_u32 ip_sum;    /* see above; sum of 16-bit words in network order, as __wsum */
+    slc_u32 udp_sum;
+    slc_u16 mtu;       /* of the egress: longest IP packet it takes, bytes */
+    slc_u8 len;        /* bytes of `hdr` in use */
+    slc_u8 l2_len;     /* of them Ethernet and VLAN: 14, 18 or 22 */
+    slc_u8 flags;      /* SLC_TEMPLATE_* */
+    slc_u8 zero[15];
+    slc_u8 hdr[SLC_TEMPLATE_LEN];
+};
+SLC_ASSERT_SIZE(struct slc_template, 128);
+
+/* ---- fragments ---- */
+
+/* `tag` is the keyed 64-bit hash of (source, destination, identification, protocol); 0 is free.
+ * A writer clears tag, writes the rest, then sets tag; a reader checks tag again afterwards. */
+struct slc_frag {
+    slc_u64 tag;
+    slc_u32 member_stamp; /* bits 0..19 member id, 20..31 seconds of the boot clock, modulo 4096 */
+    slc_u32 service;
+};
+SLC_ASSERT_SIZE(struct slc_frag, 16);
+
+struct slc_frag_bucket {
+    struct slc_frag entry[SLC_FRAG_WAYS];
+};
+SLC_ASSERT_SIZE(struct slc_frag_bucket, 64);
+
+/* ---- rate limiter, one per CPU ---- */
+
+struct slc_limiter {
+    slc_u64 refilled_ns; /* CLOCK_MONOTONIC, coarse */
+    slc_u64 tokens_milli;
+};
+SLC_ASSERT_SIZE(struct slc_limiter, 16);
+
+/* ---- keys of LPM tries ---- */
+
+struct slc_lpm4 {
+    slc_u32 prefix_len;
+    slc_u32 addr_be;
+};
+SLC_ASSERT_SIZE(struct slc_lpm4, 8);
+
+struct slc_lpm6 {
+    slc_u32 prefix_len;
+    slc_u32 addr_be[4];
+};
+SLC_ASSERT_SIZE(struct slc_lpm6, 20);

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// Stable numeric ids of named things: services, members, customers, policies. A name keeps its id
+/// for as long as the store remembers it, across reloads and restarts, because counters, remembered
+/// flows and captures refer to ids. Kept as JSON in the node's state directory.
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+#include "base/result.h"
+
+namespace sluice::plan {
+
+/// Names to ids 1..limit-1. The lowest id never used comes first; an id whose name was released is
+/// reused only when none of those is left, oldest release first, and never while it is held.
+class IdSpace {
+   public:
+    explicit IdSpace(std::uint32_t limit) : limit_(limit) {}
+
+    /// The id of `name`, assigned now if it has none. Errc::limit when all are in use.
+    Result<std::uint32_t> assign(const std::string& name);
+    [[nodiscard]] std::uint32_t find(const std::string& name) const;  ///< 0: unknown.
+    [[nodiscard]] const std::map<std::string, std::uint32_t>& names() const { return ids_; }
+    /// Releases every name that is not in `keep`. Its id stays reserved until reuse is needed.
+    void retain(const std::set<std::string>& keep);
+    [[nodiscard]] std::uint32_t highest() const;  ///< Highest id ever assigned, or 0.
+
+   private:
+    friend class IdStore;
+    std::uint32_t limit_;
+    std::uint32_t next_ = 1;
+    std::map<std::string, std::uint32_t> ids_;
+    std::map<std::uint64_t, std::pair<std::string, std::uint32_t>> released_;  ///< By release order.
+    std::uint64_t release_count_ = 0;
+};
+
+/// All spaces of a node. Member names are "group/address".
+class IdStore {
+   public:
+    IdStore();
+
+    IdSpace services;
+    IdSpace members;
+    IdSpace customers;
+    IdSpace policies;
+
+    [[nodiscard]] std::string to_json() const;
+    /// Errc::invalid for anything that to_json() did not write, duplicate or out-of-range ids too.
+    static Result<IdStore> from_json(std::string_view text);
+};
+
+}  // namespace sluice::plan

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// Rings: which member owns which slot. Pure functions of the members and nothing else, so that all
+/// nodes of a fleet compute the same ring from the same revision.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace sluice::plan {
+
+/// A member that may own slots. `key` decides its place in the ring and must be equal on all nodes:
+/// it is derived from the backend's address, never from a local id.
+struct RingMember {
+    std::uint64_t key = 0;
+    std::uint32_t member = 0;  ///< Member id, what the slots will hold.
+    std::uint32_t weight = 1;  ///< 0 owns nothing.
+};
+
+/// Smallest power of two with SLC_RING_SLOTS_PER_MEMBER slots for each member and 16 slots for the
+/// lightest one, within SLC_MIN_RING_LOG2..SLC_MAX_RING_LOG2.
+std::uint32_t ring_log2(std::span<const RingMember> members);
+
+/// Maglev (Eisenbud et al., NSDI 2016, section 3.4) on 2^log2 slots with odd skips, weights by
+/// taking turns in proportion. Members may come in any order: the result depends on the set only.
+/// Returns 2^log2 member ids; all zero when no member has weight.
+std::vector<std::uint32_t> build_maglev(std::span<const RingMember> members, std::uint32_t log2);
+
+/// Weighted rendezvous (Schindelhauer and Schomaker 2005): slot s goes to the member with the least
+/// -ln(u(s, key)) / weight. A removed member moves only its own slots, a changed weight only slots
+/// to or from that member.
+std::vector<std::uint32_t> build_rendezvous(std::span<const RingMember> members,
+                                            std::uint32_t log2);
+
+}  // namespace sluice::plan
