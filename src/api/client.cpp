@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/client.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <optional>
+
+#include "api/json.h"
+#include "base/unique_fd.h"
+
+namespace sluice::api {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Longest answer that is read: some 400 bytes for each of a million backends fit.
+constexpr std::size_t kMaxAnswerLen = std::size_t{1} << 30;
+
+Error unreachable(int saved_errno, const std::string& step) {
+    Error error = sys_error(saved_errno, step);
+    error.code = Errc::unreachable;
+    switch (saved_errno) {
+        case ENOENT:
+        case ECONNREFUSED:
+            error.hint = "is sluiced running? systemctl status sluiced; --socket names another one";
+            break;
+        case EACCES:
+        case EPERM:
+            error.hint = "become a member of group sluice, or root";
+            break;
+        default:
+            break;
+    }
+    return error;
+}
+
+/// Waits until `fd` is ready for `events`, or the deadline.
+Result<void> wait_for(int fd, short events, Clock::time_point deadline) {
+    while (true) {
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+        if (left <= 0)
+            return fail(Errc::unreachable, "the daemon does not answer in time",
+                        "systemctl status sluiced shows what it does");
+        pollfd entry{fd, events, 0};
+        const int ready = ::poll(&entry, 1, static_cast<int>(left));
+        const int saved_errno = errno;
+        if (ready > 0) return {};
+        if (ready < 0 && saved_errno != EINTR) return fail(unreachable(saved_errno, "wait"));
+    }
+}
+
+Result<UniqueFd> connect_to(const std::string& path, Clock::time_point deadline) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.empty() || path.size() >= sizeof address.sun_path)
+        return fail(unreachable(ENAMETOOLONG, "not a socket path"));
+    std::memcpy(address.sun_path, path.data(), path.size());
+    while (true) {
+        UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        if (!fd.valid()) return fail(unreachable(errno, "open a socket"));
+        // A full backlog makes connect() wait; bounded like everything else.
+        const timeval limit{
+            std::max<time_t>(
+                1,
+                std::chrono::duration_cast<std::chrono::seconds>(deadline - Clock::now()).count()),
+            0};
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+        if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+            return fd;
+        const int saved_errno = errno;
+        if (saved_errno != EINTR) return fail(unreachable(saved_errno, "connect"));
+    }
+}
+
+Result<void> send_all(int fd, std::string_view bytes, Clock::time_point deadline) {
+    while (!bytes.empty()) {
+        SLC_CHECK(wait_for(fd, POLLOUT, deadline), "send");
+        const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        const int saved_errno = errno;
+        if (sent >= 0)
+            bytes.remove_prefix(static_cast<std::size_t>(sent));
+        else if (saved_errno != EINTR && saved_errno != EAGAIN)
+            return fail(unreachable(saved_errno, "send"));
+    }
+    return {};
+}
+
+Result<std::string> receive_all(int fd, Clock::time_point deadline) {
+    std::string out;
+    char buffer[65536];
+    while (true) {
+        SLC_CHECK(wait_for(fd, POLLIN, deadline), "receive");
+        const ssize_t received = ::recv(fd, buffer, sizeof buffer, 0);
+        const int saved_errno = errno;
+        if (received == 0) return out;
+        if (received < 0) {
+            if (saved_errno == EINTR || saved_errno == EAGAIN) continue;
+            return fail(unreachable(saved_errno, "receive"));
+        }
+        if (out.size() + static_cast<std::size_t>(received) > kMaxAnswerLen)
+            return fail(Errc::limit, "the daemon's answer is longer than 1 GiB");
+        out.append(buffer, static_cast<std::size_t>(received));
+    }
+}
+
+bool equals_ignoring_case(std::string_view left, std::string_view right) {
+    return std::equal(left.begin(), left.end(), right.begin(), right.end(), [](char a, char b) {
+        return std::tolower(static_cast<unsigned char>(a)) ==
+               std::tolower(static_cast<unsigned char>(b));
+    });
+}
+
+std::optional<std::size_t> content_length(std::string_view headers) {
+    while (!headers.empty()) {
+        const std::size_t end = std::min(headers.find("\r\n"), headers.size());
+        const std::string_view line = headers.substr(0, end);
+        headers.remove_prefix(std::min(end + 2, headers.size()));
+        const std::size_t colon = line.find(':');
+        if (colon == std::string_view::npos ||
+            !equals_ignoring_case(line.substr(0, colon), "content-length"))
+            continue;
+        std::string_view digits = line.substr(colon + 1);
+        while (!digits.empty() && digits.front() == ' ') digits.remove_prefix(1);
+        std::size_t value = 0;
+        const auto [last, error] =
+            std::from_chars(digits.data(), digits.data() + digits.size(), value);
+        if (error != std::errc() || last != digits.data() + digits.size()) return std::nullopt;
+        return value;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+Result<std::string> read_answer(std::string_view bytes) {
+    const auto broken = [](std::string_view why) {
+        return fail(Errc::unreachable, "what answers is not sluiced: " + std::string(why));
+    };
+    const std::size_t head_len = bytes.find("\r\n\r\n");
+    constexpr std::string_view kVersion = "HTTP/1.1 ";
+    if (head_len == std::string_view::npos || !bytes.starts_with(kVersion))
+        return broken("no HTTP");
+    unsigned status = 0;
+    const char* digits = bytes.data() + kVersion.size();
+    const auto [end, error] = std::from_chars(digits, digits + 3, status);
+    if (error != std::errc() || end != digits + 3) return broken("no status");
+    const auto len = content_length(bytes.substr(0, head_len));
+    const std::string_view body = bytes.substr(head_len + 4);
+    if (!len || body.size() != *len) return broken("the answer was cut short");
+    if (status < 200 || status > 299) return fail(error_from_json(body, status));
+    return std::string(body);
+}
+
+Result<std::string> Client::ask(const std::string& method, const std::string& target) const {
+    const auto deadline = Clock::now() + timeout_;
+    const UniqueFd fd = SLC_TRY(connect_to(socket_path_, deadline), socket_path_);
+    const std::string request = method + " " + target +
+                                " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+                                "Connection: close\r\n\r\n";
+    SLC_CHECK(send_all(fd.get(), request, deadline), socket_path_);
+    const std::string bytes = SLC_TRY(receive_all(fd.get(), deadline), socket_path_);
+    return read_answer(bytes);
+}
+
+}  // namespace sluice::api
