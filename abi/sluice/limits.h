@@ -8,17 +8,17 @@
  */
 
 /* Configuration. */
-#define SLC_MAX_SERVICES 65536      /* ids 1..65535; 0 means "none" */
-#define SLC_MAX_MEMBERS (1u << 20)  /* 20 bits in a slot; id 0 means "none" */
+#define SLC_MAX_SERVICES 65536     /* ids 1..65535; 0 means "none" */
+#define SLC_MAX_MEMBERS (1u << 20) /* 20 bits in a slot; id 0 means "none" */
 #define SLC_MAX_GROUPS 65536
-#define SLC_MAX_VIPS 65536          /* exact addresses */
-#define SLC_MAX_PREFIXES 65536      /* VIP prefixes and protected prefixes, per family */
-#define SLC_MAX_RANGES_PER_VIP 64   /* port ranges of one VIP and protocol; a power of two */
+#define SLC_MAX_VIPS 65536        /* exact addresses */
+#define SLC_MAX_PREFIXES 65536    /* VIP prefixes and protected prefixes, per family */
+#define SLC_MAX_RANGES_PER_VIP 64 /* port ranges of one VIP and protocol; a power of two */
 #define SLC_MAX_CUSTOMERS 65536
 #define SLC_MAX_POLICIES 65536
 #define SLC_MAX_INTERFACES 64
 #define SLC_MAX_WEIGHT 1000
-#define SLC_MAX_TUNNEL_PEERS 1024   /* source prefixes of balancers whose tunnels are stripped */
+#define SLC_MAX_TUNNEL_PEERS 1024 /* source prefixes of balancers whose tunnels are stripped */
 #define SLC_MAX_NAME_LEN 63
 
 /* Rings: powers of two, so that growth splits slots and never reshuffles them. */
@@ -27,15 +27,15 @@
 #define SLC_RING_SLOTS_PER_MEMBER 64
 
 /* Packets. */
-#define SLC_MAX_VLANS 2             /* 802.1Q and 802.1ad (QinQ) */
-#define SLC_MAX_EXT_HEADERS 8       /* IPv6 extension headers before the payload */
-#define SLC_MAX_FRAME_LEN 16384     /* bytes; jumbo frames included */
-#define SLC_TEMPLATE_LEN 96         /* bytes of outer header a template can hold */
-#define SLC_VARIANTS 8              /* header templates of one member: forwarding x inner family */
+#define SLC_MAX_VLANS 2         /* 802.1Q and 802.1ad (QinQ) */
+#define SLC_MAX_EXT_HEADERS 8   /* IPv6 extension headers before the payload */
+#define SLC_MAX_FRAME_LEN 16384 /* bytes; jumbo frames included */
+#define SLC_TEMPLATE_LEN 96     /* bytes of outer header a template can hold */
+#define SLC_VARIANTS 8          /* header templates of one member: forwarding x inner family */
 
 /* Fragments: a first fragment is remembered for this long (RFC 791 suggests 15 s). */
 #define SLC_FRAG_LIFETIME_S 15
-#define SLC_FRAG_WAYS 4             /* entries of a bucket: one cache line */
+#define SLC_FRAG_WAYS 4 /* entries of a bucket: one cache line */
 #define SLC_FRAG_MIN_BUCKETS 256
 #define SLC_FRAG_MAX_BUCKETS 65536
 

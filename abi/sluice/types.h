@@ -81,16 +81,16 @@ enum slc_famproto {
 
 /* What is known of a packet when it leaves. Zero: not known, or none. */
 struct slc_exit_record {
-    slc_u8 verdict;    /* enum slc_verdict */
-    slc_u8 stage;      /* enum slc_stage: the one that decided */
-    slc_u16 reason;    /* enum slc_reason */
-    slc_u32 service;   /* service id */
-    slc_u32 member;    /* member id */
-    slc_u32 customer;  /* customer id */
-    slc_u32 policy;    /* policy id */
+    slc_u8 verdict;   /* enum slc_verdict */
+    slc_u8 stage;     /* enum slc_stage: the one that decided */
+    slc_u16 reason;   /* enum slc_reason */
+    slc_u32 service;  /* service id */
+    slc_u32 member;   /* member id */
+    slc_u32 customer; /* customer id */
+    slc_u32 policy;   /* policy id */
     slc_u32 mitigation;
-    slc_u32 famproto;  /* enum slc_famproto */
-    slc_u32 len;       /* bytes of the frame as received, Ethernet header included */
+    slc_u32 famproto; /* enum slc_famproto */
+    slc_u32 len;      /* bytes of the frame as received, Ethernet header included */
 };
 SLC_ASSERT_SIZE(struct slc_exit_record, 32);
 
@@ -114,41 +114,40 @@ SLC_ASSERT_SIZE(struct slc_service_counter, 32);
 
 /* What the loaded program can do. What is not set here is not in the program after loading: the
  * verifier removes branches on constants of .rodata. */
-#define SLC_FEATURE_IP4 (1u << 0)          /* some VIP is IPv4 */
-#define SLC_FEATURE_IP6 (1u << 1)          /* some VIP is IPv6 */
-#define SLC_FEATURE_PREFIX4 (1u << 2)      /* IPv4 VIP prefixes or protected prefixes */
+#define SLC_FEATURE_IP4 (1u << 0)     /* some VIP is IPv4 */
+#define SLC_FEATURE_IP6 (1u << 1)     /* some VIP is IPv6 */
+#define SLC_FEATURE_PREFIX4 (1u << 2) /* IPv4 VIP prefixes or protected prefixes */
 #define SLC_FEATURE_PREFIX6 (1u << 3)
-#define SLC_FEATURE_RANGES (1u << 4)       /* services on port ranges */
-#define SLC_FEATURE_ANY_PORT (1u << 5)     /* services on any port */
-#define SLC_FEATURE_DECAP (1u << 6)        /* strips tunnels of other balancers (co-located) */
-#define SLC_FEATURE_NEXT (1u << 7)         /* a foreign program receives what goes to Linux */
-#define SLC_FEATURE_OWNERS (1u << 8)       /* some service or prefix has a customer or a policy */
+#define SLC_FEATURE_RANGES (1u << 4)   /* services on port ranges */
+#define SLC_FEATURE_ANY_PORT (1u << 5) /* services on any port */
+#define SLC_FEATURE_DECAP (1u << 6)    /* strips tunnels of other balancers (co-located) */
+#define SLC_FEATURE_NEXT (1u << 7)     /* a foreign program receives what goes to Linux */
+#define SLC_FEATURE_OWNERS (1u << 8)   /* some service or prefix has a customer or a policy */
 #define SLC_FEATURE_IPIP (1u << 9)
 #define SLC_FEATURE_GRE (1u << 10)
 #define SLC_FEATURE_GUE (1u << 11)
 #define SLC_FEATURE_L2 (1u << 12)
 #define SLC_FEATURE_LOCAL (1u << 13)
-#define SLC_FEATURE_OUTER4 (1u << 14)      /* some template has an IPv4 outer header */
+#define SLC_FEATURE_OUTER4 (1u << 14) /* some template has an IPv4 outer header */
 #define SLC_FEATURE_OUTER6 (1u << 15)
 #define SLC_FEATURE_DSCP_COPY (1u << 16)
 #define SLC_FEATURE_AFFINITY_SOURCE (1u << 17)
 #define SLC_FEATURE_AFFINITY_SOURCE_PORT (1u << 18)
-#define SLC_FEATURE_REDIRECT (1u << 19)    /* some template leaves by another interface */
 
 /* Constants of the program, in .rodata: the specialisation. */
 struct slc_node {
-    slc_u64 ring_key[2];   /* secret of the flow hash; equal on all nodes of a fleet */
-    slc_u64 table_key[2];  /* secret of this generation's own tables (VIPs, ports, fragments) */
+    slc_u64 ring_key[2];  /* secret of the flow hash and of fragment tags; equal in a whole fleet */
+    slc_u64 table_key[2]; /* secret of this generation's own tables (VIPs, ports) */
     slc_u64 tunnel6_host_mask_be; /* low 64 bits of an IPv6 outer source that carry entropy */
     slc_u32 tunnel4_host_mask_be; /* bits of an IPv4 outer source that carry entropy */
-    slc_u32 features;      /* SLC_FEATURE_* */
-    slc_u32 vip_mask;      /* slots of the VIP table, minus one */
-    slc_u32 port_mask;     /* buckets of the port table, minus one */
-    slc_u32 frag_mask;     /* buckets of the fragment table, minus one */
-    slc_u32 icmp_rate;     /* answers to ICMP per second and CPU, 1.. */
-    slc_u32 icmp_burst;    /* answers at once, 1.. */
+    slc_u32 features;             /* SLC_FEATURE_* */
+    slc_u32 vip_mask;             /* slots of the VIP table, minus one */
+    slc_u32 port_mask;            /* buckets of the port table, minus one */
+    slc_u32 frag_mask;            /* buckets of the fragment table, minus one */
+    slc_u32 icmp_rate;            /* answers to ICMP per second and CPU, 1.. */
+    slc_u32 icmp_burst;           /* answers at once, 1..icmp_rate */
     slc_u32 generation;
-    slc_u16 gue_port_be;   /* destination port of GUE, 6080 by IANA */
+    slc_u16 gue_port_be; /* destination port of GUE, 6080 by IANA */
     slc_u8 zero[6];
 };
 SLC_ASSERT_SIZE(struct slc_node, 80);
@@ -157,12 +156,13 @@ SLC_ASSERT_SIZE(struct slc_node, 80);
 
 #define SLC_VIP_USED (1u << 0)
 #define SLC_VIP_IP6 (1u << 1)
-#define SLC_VIP_MORE (1u << 2)       /* some address that hashes here first lives in its second slot */
+#define SLC_VIP_MORE (1u << 2) /* some address that hashes here first lives in its second slot */
 #define SLC_VIP_PASS_UNMATCHED (1u << 3) /* no such port: pass to Linux instead of a drop */
-#define SLC_VIP_RANGES (1u << 4)     /* some service of it is on a port range */
-#define SLC_VIP_PROTECTED (1u << 5)  /* a protected prefix: no VIP, but customer and policy are counted */
-#define SLC_VIP_ENDPOINT (1u << 6)   /* an address of this node where tunnels of balancers end */
-#define SLC_VIP_ICMP (1u << 7)       /* answers echo requests */
+#define SLC_VIP_RANGES (1u << 4)         /* some service of it is on a port range */
+#define SLC_VIP_PROTECTED \
+    (1u << 5) /* a protected prefix: no VIP, but customer and policy are counted */
+#define SLC_VIP_ENDPOINT (1u << 6) /* an address of this node where tunnels of balancers end */
+#define SLC_VIP_ICMP (1u << 7)     /* answers echo requests */
 
 /*
  * A virtual address. The first vip_mask + 1 records are a table with two possible slots for each
@@ -171,11 +171,11 @@ SLC_ASSERT_SIZE(struct slc_node, 80);
  */
 struct slc_vip {
     slc_u32 addr_be[4];
-    slc_u32 flags;        /* SLC_VIP_* */
-    slc_u32 vip;          /* number of this VIP in slc_port and slc_ranges, 1.. */
-    slc_u32 any_tcp;      /* service id for any TCP port, or 0 */
+    slc_u32 flags;   /* SLC_VIP_* */
+    slc_u32 vip;     /* number of this VIP in slc_port and slc_ranges, 1.. */
+    slc_u32 any_tcp; /* service id for any TCP port, or 0 */
     slc_u32 any_udp;
-    slc_u32 ranges_tcp;   /* index into slc_ranges, or 0 */
+    slc_u32 ranges_tcp; /* index into slc_ranges, or 0 */
     slc_u32 ranges_udp;
     slc_u32 customer;
     slc_u32 policy;
@@ -185,10 +185,10 @@ SLC_ASSERT_SIZE(struct slc_vip, 64);
 
 /* (VIP, protocol, port) -> service; four to a bucket, two possible buckets for each key. */
 struct slc_port {
-    slc_u32 vip;          /* 0: free */
+    slc_u32 vip; /* 0: free */
     slc_u16 port_be;
-    slc_u8 proto;         /* IPPROTO_TCP or IPPROTO_UDP */
-    slc_u8 more;          /* entry 0 only: some key that hashes here first is in its second bucket */
+    slc_u8 proto; /* IPPROTO_TCP or IPPROTO_UDP */
+    slc_u8 more;  /* entry 0 only: some key that hashes here first is in its second bucket */
     slc_u32 service;
     slc_u32 zero;
 };
@@ -223,18 +223,19 @@ enum slc_affinity {
     SLC_AFFINITY_SOURCE_PORT = 2,
 };
 
-#define SLC_SERVICE_DSCP_COPY (1u << 0) /* outer DSCP from the packet (RFC 2983 uniform); else 0 */
+#define SLC_SERVICE_DSCP_COPY (1u << 0) /* outer DSCP from the packet (RFC 2983 uniform); else 0 \
+                                         */
 
 /* Index: service id. */
 struct slc_service {
-    slc_u32 ring;      /* index into slc_rings */
-    slc_u8 forward;    /* enum slc_forward */
-    slc_u8 affinity;   /* enum slc_affinity */
-    slc_u8 flags;      /* SLC_SERVICE_* */
-    slc_u8 dscp;       /* outer DSCP, 0..63, when not copied */
+    slc_u32 ring;    /* index into slc_rings */
+    slc_u8 forward;  /* enum slc_forward */
+    slc_u8 affinity; /* enum slc_affinity */
+    slc_u8 flags;    /* SLC_SERVICE_* */
+    slc_u8 dscp;     /* outer DSCP, 0..63, when not copied */
     slc_u32 customer;
     slc_u32 policy;
-    slc_u32 group;     /* number of the group in this generation */
+    slc_u32 group; /* number of the group in this generation */
     slc_u32 zero[3];
 };
 SLC_ASSERT_SIZE(struct slc_service, 32);
@@ -277,11 +278,12 @@ struct slc_member {
 };
 SLC_ASSERT_SIZE(struct slc_member, 64);
 
-#define SLC_MEMBER_LOCAL (1u << 0) /* the backend is this very node: deliver, do not encapsulate */
+#define SLC_MEMBER_LOCAL (1u << 0) /* the backend is this very node: deliver, do not encapsulate \
+                                    */
 
-#define SLC_TEMPLATE_IP6 (1u << 0)     /* the outer header is IPv6 */
-#define SLC_TEMPLATE_UDP (1u << 1)     /* GUE: a UDP header follows the outer IP header */
-#define SLC_TEMPLATE_L2 (1u << 2)      /* no outer IP header */
+#define SLC_TEMPLATE_IP6 (1u << 0) /* the outer header is IPv6 */
+#define SLC_TEMPLATE_UDP (1u << 1) /* GUE: a UDP header follows the outer IP header */
+#define SLC_TEMPLATE_L2 (1u << 2)  /* no outer IP header */
 
 /*
  * A whole outer header, ready to be copied: Ethernet, VLAN tags, IP, then GRE or UDP and GUE.
@@ -293,13 +295,13 @@ SLC_ASSERT_SIZE(struct slc_member, 64);
  *     lengths are added by the data plane. GUE over IPv4 carries checksum 0 (RFC 768).
  */
 struct slc_template {
-    slc_u32 ifindex;   /* interface the packet leaves by */
-    slc_u32 ip_sum;    /* see above; sum of 16-bit words in network order, as __wsum */
+    slc_u32 ifindex; /* interface the packet leaves by */
+    slc_u32 ip_sum;  /* see above; sum of 16-bit words in network order, as __wsum */
     slc_u32 udp_sum;
-    slc_u16 mtu;       /* of the egress: longest IP packet it takes, bytes */
-    slc_u8 len;        /* bytes of `hdr` in use */
-    slc_u8 l2_len;     /* of them Ethernet and VLAN: 14, 18 or 22 */
-    slc_u8 flags;      /* SLC_TEMPLATE_* */
+    slc_u16 mtu;   /* of the egress: longest IP packet it takes, bytes */
+    slc_u8 len;    /* bytes of `hdr` in use */
+    slc_u8 l2_len; /* of them Ethernet and VLAN: 14, 18 or 22 */
+    slc_u8 flags;  /* SLC_TEMPLATE_* */
     slc_u8 zero[15];
     slc_u8 hdr[SLC_TEMPLATE_LEN];
 };

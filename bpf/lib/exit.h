@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#pragma once
+
+/*
+ * The one door. Every packet leaves by slc_exit with a verdict, a stage and a reason; it is counted
+ * here and nowhere else, and no other file returns an XDP action.
+ */
+
+#include "lib/csum.h"
+#include "lib/maps.h"
+
+SLC_INLINE void slc_count(void *map, __u32 index, __u32 len)
+{
+    struct slc_counter *counter = bpf_map_lookup_elem(map, &index);
+
+    if (!counter)
+        return;
+    counter->packets++;
+    counter->bytes += len;
+}
+
+SLC_INLINE void slc_count_service(const struct slc_exit_record *rec)
+{
+    __u32 index = rec->service;
+    struct slc_service_counter *counter = bpf_map_lookup_elem(&slc_service_counters, &index);
+
+    if (!counter)
+        return;
+    counter->packets++;
+    counter->bytes += rec->len;
+    if (rec->verdict == SLC_VERDICT_DROP) {
+        counter->dropped_packets++;
+        counter->dropped_bytes += rec->len;
+    }
+}
+
+/* Customer, policy and mitigation: a node without any of them does not carry this. */
+SLC_INLINE void slc_count_owners(const struct slc_exit_record *rec)
+{
+    if (!SLC_HAS(OWNERS))
+        return;
+    if (rec->customer)
+        slc_count(&slc_customer_counters, rec->customer, rec->len);
+    if (rec->policy)
+        slc_count(&slc_policy_counters, rec->policy, rec->len);
+    if (rec->mitigation)
+        slc_count(&slc_mitigation_counters, rec->mitigation, rec->len);
+}
+
+SLC_INLINE int slc_action(struct xdp_md *ctx, __u8 verdict)
+{
+    switch (verdict) {
+        case SLC_VERDICT_PASS:
+            if (SLC_HAS(NEXT))
+                bpf_tail_call(ctx, &slc_next, 0);
+            return XDP_PASS;
+        case SLC_VERDICT_TX:
+            return XDP_TX;
+        case SLC_VERDICT_REDIRECT:
+            return XDP_REDIRECT;
+        default:
+            return XDP_DROP;
+    }
+}
+
+/* Counts the packet and returns the XDP action of `verdict`. A redirect's target has been set by
+ * bpf_redirect before. */
+SLC_INLINE int slc_exit(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 verdict, __u8 stage,
+                        __u16 reason)
+{
+    struct slc_exit_record *rec = &pkt->rec;
+
+    rec->verdict = verdict;
+    rec->stage = stage;
+    rec->reason = reason;
+    rec->len = pkt->frame_len;
+    slc_count(&slc_reason_counters,
+              (__u32)reason * SLC_FAMPROTO_COUNT + (rec->famproto & (SLC_FAMPROTO_COUNT - 1)),
+              rec->len);
+    if (rec->service)
+        slc_count_service(rec);
+    if (rec->member)
+        slc_count(&slc_member_counters, rec->member, rec->len);
+    slc_count_owners(rec);
+    return slc_action(ctx, verdict);
+}
+
+SLC_INLINE int slc_drop(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 stage, __u16 reason)
+{
+    return slc_exit(ctx, pkt, SLC_VERDICT_DROP, stage, reason);
+}
+
+SLC_INLINE int slc_pass(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 stage, __u16 reason)
+{
+    return slc_exit(ctx, pkt, SLC_VERDICT_PASS, stage, reason);
+}
+
+/* Hands the packet to another stage. Returns only when that stage is missing, which is a bug with a
+ * reason of its own. */
+SLC_INLINE int slc_continue(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 stage, __u32 tail)
+{
+    __u32 zero = 0;
+    struct slc_pkt *scratch = bpf_map_lookup_elem(&slc_scratch, &zero);
+
+    if (scratch) {
+        *scratch = *pkt;
+        bpf_tail_call(ctx, &slc_stages, tail);
+    }
+    return slc_drop(ctx, pkt, stage, SLC_REASON_TAIL_MISSED);
+}
+
+/* The beginning of a stage that was tail-called. */
+SLC_INLINE void slc_resume(struct slc_pkt *pkt)
+{
+    __u32 zero = 0;
+    struct slc_pkt *scratch = bpf_map_lookup_elem(&slc_scratch, &zero);
+
+    if (scratch)
+        *pkt = *scratch;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#pragma once
+
+/*
+ * Stage pick: service -> ring slot -> member.
+ *
+ * Reads    pkt: addresses, ports, protocol; the service's record, ring and slot.
+ * Leaves   pkt: hash, rec.member, rec.customer, rec.policy.
+ * Goes to  forward.
+ * Reasons  NO_BACKEND, MAP_MISSED.
+ *
+ * Nothing is written and nothing is kept for a flow: the same packet finds the same slot on every
+ * node that has the same revision.
+ */
+
+#include "lib/maps.h"
+
+SLC_INLINE __u64 slc_flow_hash(const struct slc_pkt *pkt, __u8 affinity)
+{
+    __u8 tuple = 1, ports = 1;
+
+    if (SLC_HAS(AFFINITY_SOURCE) && affinity == SLC_AFFINITY_SOURCE)
+        tuple = ports = 0;
+    if (SLC_HAS(AFFINITY_SOURCE_PORT) && affinity == SLC_AFFINITY_SOURCE_PORT)
+        tuple = 0;
+    if (!pkt->is_ip6)
+        return slc_flow_hash4(slc_node.ring_key[0], slc_node.ring_key[1], pkt->src[3],
+                              tuple ? pkt->dst[3] : 0, ports ? pkt->sport_be : 0,
+                              tuple ? pkt->dport_be : 0, tuple ? pkt->proto : 0);
+    if (tuple)
+        return slc_flow_hash6(slc_node.ring_key[0], slc_node.ring_key[1], pkt->src, pkt->dst,
+                              pkt->sport_be, pkt->dport_be, pkt->proto);
+
+    const __u32 none[4] = {};
+
+    return slc_flow_hash6(slc_node.ring_key[0], slc_node.ring_key[1], pkt->src, none,
+                          ports ? pkt->sport_be : 0, 0, 0);
+}
+
+SLC_INLINE void slc_take_owners(struct slc_pkt *pkt, __u32 customer, __u32 policy)
+{
+    if (!SLC_HAS(OWNERS))
+        return;
+    pkt->rec.customer = customer;
+    pkt->rec.policy = policy;
+}
+
+/* 0 with *service and rec.member set, or the reason for a drop. */
+SLC_INLINE __u16 slc_pick(struct slc_pkt *pkt, struct slc_service **service)
+{
+    __u32 index = pkt->rec.service;
+    struct slc_service *found = bpf_map_lookup_elem(&slc_services, &index);
+    __u64 *word;
+    __u64 ring;
+
+    if (!found)
+        return SLC_REASON_MAP_MISSED;
+    *service = found;
+    slc_take_owners(pkt, found->customer, found->policy);
+    pkt->hash = slc_flow_hash(pkt, found->affinity);
+    if (SLC_HAS(LOCAL) && found->forward == SLC_FORWARD_LOCAL)
+        return 0;
+    index = found->ring;
+    word = bpf_map_lookup_elem(&slc_rings, &index);
+    if (!word)
+        return SLC_REASON_MAP_MISSED;
+    ring = *(volatile __u64 *)word;
+    if (!(ring & SLC_RING_VALID))
+        return SLC_REASON_NO_BACKEND;
+    index = SLC_RING_OFFSET(ring) + slc_slot_of(pkt->hash, SLC_RING_LOG2(ring));
+    word = bpf_map_lookup_elem(&slc_slots, &index);
+    if (!word)
+        return SLC_REASON_MAP_MISSED;
+    pkt->rec.member = SLC_SLOT_CURRENT(*(volatile __u64 *)word);
+    return pkt->rec.member ? 0 : SLC_REASON_NO_BACKEND;
+}
