@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A laboratory of network namespaces in which Sluice runs with real clients and servers.
+
+isolation.py   one private world per run, which the kernel itself takes away
+node.py        machines (Node), cables (Lab.link), processes (Process)
+xdp.py         small XDP programs loaded without a compiler: pass, count
+peers.py       servers and clients: HTTP, checked bulk transfers, UDP echo
+rack.py        client - router - switch - servers, with sluiced and agents on them
+yaml_text.py   values to YAML, for generated configurations
+"""
