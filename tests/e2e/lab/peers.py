@@ -207,7 +207,6 @@ class Conversation:
         self._result = node.lab_path("conversation")
         self._progress = self._result.with_suffix(".rounds")
         self._process = node.fork("conversation", self._talk, address, up, down)
-        os.close(self._keep_going)
 
     def rounds(self) -> int:
         """Rounds completed so far."""
@@ -218,6 +217,7 @@ class Conversation:
         os.write(self._stop, b".")
         self._process.wait(30)
         os.close(self._stop)
+        os.close(self._keep_going)
         return json.loads(self._result.read_text())
 
     def _talk(self, address: str, up: int, down: int) -> None:
