@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// Every command, as tree.cpp hangs them into the tree.
+
+#include "cli/tree.h"
+
+namespace sluice::cli {
+
+Result<int> run_status(const Options& options);
+Result<int> run_service_list(const Options& options);
+Result<int> run_service_show(const Options& options);
+Result<int> run_backend_list(const Options& options);
+Result<int> run_backend_show(const Options& options);
+Result<int> run_node_show(const Options& options);
+Result<int> run_reasons(const Options& options);
+Result<int> run_config_check(const Options& options);
+Result<int> run_config_show(const Options& options);
+Result<int> run_reload(const Options& options);
+Result<int> run_doctor(const Options& options);
+Result<int> run_version(const Options& options);
+Result<int> run_completion(const Options& options);
+Result<int> run_reference(const Options& options);
+Result<int> run_agent_run(const Options& options);
+Result<int> run_agent_apply(const Options& options);
+Result<int> run_agent_print(const Options& options);
+Result<int> run_agent_status(const Options& options);
+
+}  // namespace sluice::cli

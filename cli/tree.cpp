@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/tree.h"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "base/version.h"
+#include "cli/commands.h"
+#include "cli/help.h"
+
+namespace sluice::cli {
+namespace {
+
+constexpr const char* kHidden = "";  ///< CLI11's group of what no help shows.
+
+const std::vector<std::string> kFormats = {"table", "wide", "json", "yaml"};
+const std::vector<std::string> kShells = {"bash", "zsh", "fish"};
+const std::vector<std::string> kXdpModes = {"auto", "native", "generic"};
+
+/// The CLI11 tree and what its leaves stand for.
+struct Tree {
+    CLI::App app{"Talks to sluiced, the layer-4 load balancer in XDP.", "sluice"};
+    Options options;
+    std::string format = "table";
+    bool json = false;
+    bool version = false;
+    std::map<const CLI::App*, Run> runs;
+    std::map<const CLI::Option*, std::vector<std::string>> choices;
+
+    CLI::App* noun(CLI::App& parent, const std::string& name, const std::string& text) {
+        CLI::App* app = parent.add_subcommand(name, text);
+        app->fallthrough();
+        app->require_subcommand(0, 1);
+        app->set_help_flag();  // --help is the root's, like all options of every command.
+        return app;
+    }
+
+    CLI::App* verb(CLI::App& parent, const std::string& name, Run run, const std::string& text) {
+        CLI::App* app = noun(parent, name, text);
+        runs[app] = run;
+        return app;
+    }
+
+    void allow(CLI::Option* option, const std::vector<std::string>& values) {
+        choices[option] = values;
+        option->check(CLI::Validator(
+            [values](std::string& value) {
+                if (std::find(values.begin(), values.end(), value) != values.end())
+                    return std::string();
+                return fmt::format("'{}' is not one of {}", value, fmt::join(values, ", "));
+            },
+            "", ""));
+    }
+};
+
+void add_root(Tree& tree) {
+    CLI::App& app = tree.app;
+    Options& options = tree.options;
+    app.require_subcommand(0, 1);
+    app.set_help_flag("-h,--help", "Show what a command does and takes");
+    app.add_flag("--version", tree.version, "Print the version");
+    app.add_option("--socket", options.socket,
+                   "Unix socket of sluiced (default /run/sluice/sluice.sock)")
+        ->type_name("PATH");
+    tree.allow(app.add_option("-o,--output", tree.format,
+                              "How to print: table (default), wide (more columns), json or yaml")
+                   ->type_name("FORMAT"),
+               kFormats);
+    app.add_flag("-j,--json", tree.json, "Short for --output json");
+}
+
+CLI::Option* add_file(CLI::App* app, std::string& file, const std::string& text) {
+    return app->add_option("-f,--file", file, text)->type_name("FILE");
+}
+
+void add_views(Tree& tree) {
+    CLI::App& app = tree.app;
+    Options& options = tree.options;
+    tree.verb(app, "status", run_status,
+              "Healthy, or what is wrong: interfaces, services, drops and their remedies");
+    CLI::App* service = tree.noun(app, "service", "Services: VIP, protocol and port");
+    tree.verb(*service, "list", run_service_list, "All services with their traffic");
+    tree.verb(*service, "show", run_service_show, "One service in detail, with its backends")
+        ->add_option("NAME", options.name, "Name of the service")
+        ->required()
+        ->type_name("SERVICE");
+    CLI::App* backend = tree.noun(app, "backend", "Backends of the groups");
+    tree.verb(*backend, "list", run_backend_list,
+              "All backends with how they are reached and their traffic");
+    tree.verb(*backend, "show", run_backend_show, "One backend in detail")
+        ->add_option("GROUP/ADDRESS", options.name, "The backend, for example web/10.0.0.5")
+        ->required()
+        ->type_name("BACKEND");
+    CLI::App* node = tree.noun(app, "node", "This node");
+    tree.verb(*node, "show", run_node_show,
+              "Interfaces, loaded programs, and traffic by family and owner");
+    tree.verb(app, "reasons", run_reasons,
+              "Why packets left: forwarded, passed, answered, dropped, each with its remedy")
+        ->add_flag("-a,--all", options.all, "Also the reasons that never happened");
+}
+
+void add_config(Tree& tree) {
+    CLI::App& app = tree.app;
+    Options& options = tree.options;
+    CLI::App* config = tree.noun(app, "config", "The configuration");
+    CLI::App* check = tree.verb(*config, "check", run_config_check,
+                                "Check a file: offline, without privileges, every error at once");
+    add_file(check, options.config_file,
+             "File to check, - for standard input (default /etc/sluice/sluice.yaml)");
+    check->add_option("FILE", options.config_file, "The same, as an operand");
+    tree.verb(*config, "show", run_config_show,
+              "Print the configuration in force, without the ring secret");
+    tree.verb(app, "reload", run_reload, "Have sluiced read its configuration file again")
+        ->add_flag("-w,--wait", options.wait, "Return when it is in force, or say why it is not");
+    tree.verb(app, "doctor", run_doctor,
+              "What this kernel, these interfaces and drivers can do; runs without sluiced")
+        ->add_option("-i,--interface", options.interfaces,
+                     "Interface to look at; may be repeated (default: all)")
+        ->type_name("IFACE");
+}
+
+/// Where an agent's configuration comes from: a file, or flags.
+void add_agent_source(Tree& tree, CLI::App* app) {
+    AgentOptions& agent = tree.options.agent;
+    add_file(app, agent.file, "Configuration of the agent, instead of the options below");
+    app->add_option("--interface", agent.interface, "Interface that tunnelled packets arrive on")
+        ->type_name("IFACE");
+    app->add_option("--vip", agent.vips, "VIP that this backend serves; may be repeated")
+        ->type_name("ADDRESS");
+    app->add_option("--from", agent.from,
+                    "Source prefix of the balancers' tunnels; may be repeated")
+        ->type_name("PREFIX");
+    app->add_option("--gue-port", agent.gue_port, "UDP port of GUE (default 6080)")
+        ->type_name("PORT");
+    tree.allow(app->add_option("--xdp-mode", agent.xdp_mode,
+                               "Where in the kernel to attach: auto (default), native or generic")
+                   ->type_name("MODE"),
+               kXdpModes);
+}
+
+void add_agent_pins(Tree& tree, CLI::App* app) {
+    app->add_option("--bpffs", tree.options.agent.bpffs,
+                    "Directory of the agent's pins (default /sys/fs/bpf/sluice-agent)")
+        ->type_name("DIR");
+}
+
+void add_agent(Tree& tree) {
+    AgentOptions& agent = tree.options.agent;
+    CLI::App* noun =
+        tree.noun(tree.app, "agent", "On a backend: take the balancers' tunnels apart");
+    CLI::App* run = tree.verb(*noun, "run", run_agent_run,
+                              "Strip tunnels in XDP until told to stop (SIGTERM, SIGINT)");
+    add_agent_source(tree, run);
+    add_agent_pins(tree, run);
+    run->add_flag("--apply", agent.apply, "First carry out what `agent print` prints");
+    run->add_flag("--keep", agent.keep, "Leave the program attached on the way out");
+    add_agent_source(tree, tree.verb(*noun, "apply", run_agent_apply,
+                                     "Carry out what this backend needs to answer for its VIPs"));
+    add_agent_source(tree, tree.verb(*noun, "print", run_agent_print,
+                                     "Print those steps as commands, without carrying them out"));
+    add_agent_pins(tree, tree.verb(*noun, "status", run_agent_status,
+                                   "What a running agent stripped and refused, by reason"));
+}
+
+void add_tools(Tree& tree) {
+    Options& options = tree.options;
+    tree.verb(tree.app, "version", run_version, "Print the version");
+    tree.allow(
+        tree.verb(tree.app, "completion", run_completion, "Print the completion script for a shell")
+            ->add_option("SHELL", options.name, "bash, zsh or fish")
+            ->required(),
+        kShells);
+    CLI::App* reference = tree.verb(tree.app, "reference", run_reference,
+                                    "Print a page of the reference, made from the code");
+    reference->group(kHidden);
+    tree.allow(reference->add_option("PAGE", options.name, "cli or reasons")->required(),
+               {"cli", "reasons"});
+}
+
+std::unique_ptr<Tree> build_tree() {
+    auto tree = std::make_unique<Tree>();
+    add_root(*tree);
+    add_views(*tree);
+    add_config(*tree);
+    add_agent(*tree);
+    add_tools(*tree);
+    return tree;
+}
+
+OptionInfo describe(const Tree& tree, const CLI::Option& option) {
+    OptionInfo info;
+    info.is_operand = option.get_positional();
+    info.is_required = option.get_required();
+    info.is_repeated = option.get_items_expected_max() > 1;
+    info.text = option.get_description();
+    if (info.is_operand) {
+        info.names = {option.get_name(true)};
+    } else {
+        for (const std::string& name : option.get_snames()) info.names.push_back("-" + name);
+        for (const std::string& name : option.get_lnames()) info.names.push_back("--" + name);
+    }
+    // A type of its own tells completions what to offer; flags have no value.
+    if (option.get_items_expected_max() > 0) info.value = option.get_type_name();
+    const auto found = tree.choices.find(&option);
+    if (found != tree.choices.end()) info.choices = found->second;
+    return info;
+}
+
+CommandInfo describe(const Tree& tree, const CLI::App& app) {
+    CommandInfo info;
+    info.name = app.get_name();
+    info.text = app.get_description();
+    for (const CLI::Option* option : app.get_options())
+        info.options.push_back(describe(tree, *option));
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+        if (command->get_group() != kHidden) info.commands.push_back(describe(tree, *command));
+    return info;
+}
+
+/// The commands named on the command line, the program first.
+std::vector<const CLI::App*> chosen(const CLI::App& app) {
+    std::vector<const CLI::App*> path = {&app};
+    while (!path.back()->get_subcommands().empty())
+        path.push_back(path.back()->get_subcommands().front());
+    return path;
+}
+
+std::string words_of(const std::vector<const CLI::App*>& path) {
+    std::string out;
+    for (const CLI::App* app : path) out += (out.empty() ? "" : " ") + app->get_name();
+    return out;
+}
+
+tl::unexpected<Error> unexpected_word(const Tree& tree, const std::string& word) {
+    const auto path = chosen(tree.app);
+    const std::string words = words_of(path);
+    const std::string see_help = fmt::format("{} --help shows what it takes", words);
+    std::vector<std::string> candidates;
+    if (word.starts_with('-') && word.size() > 1) {
+        const std::string name = word.substr(0, word.find('='));
+        for (const CLI::App* app : {path.front(), path.back()})
+            for (const OptionInfo& option : describe(tree, *app).options)
+                if (!option.is_operand)
+                    candidates.insert(candidates.end(), option.names.begin(), option.names.end());
+        return fail(Errc::invalid, fmt::format("{} has no option '{}'", words, name),
+                    suggestion(name, candidates, see_help));
+    }
+    for (const CommandInfo& command : describe(tree, *path.back()).commands)
+        candidates.push_back(command.name);
+    if (candidates.empty())
+        return fail(Errc::invalid, fmt::format("{} does not take '{}'", words, word), see_help);
+    return fail(Errc::invalid, fmt::format("{} has no command '{}'", words, word),
+                suggestion(word, candidates, see_help));
+}
+
+Format format_of(const std::string& word) {
+    if (word == "wide") return Format::wide;
+    if (word == "json") return Format::json;
+    if (word == "yaml") return Format::yaml;
+    return Format::table;
+}
+
+std::string help_of(const Tree& tree) {
+    const auto path = chosen(tree.app);
+    CommandInfo command = describe(tree, *path.back());
+    command.name = words_of(path);
+    return help_text(command, path.size() == 1 ? CommandInfo() : describe(tree, tree.app));
+}
+
+}  // namespace
+
+CommandInfo command_tree() {
+    const auto tree = build_tree();
+    return describe(*tree, tree->app);
+}
+
+Result<Parsed> parse_command_line(int argc, const char* const* argv) {
+    const auto tree = build_tree();
+    Parsed parsed;
+    try {
+        tree->app.parse(argc, argv);
+    } catch (const CLI::CallForHelp&) {
+        parsed.output = help_of(*tree);
+        return parsed;
+    } catch (const CLI::ExtrasError&) {
+        return unexpected_word(*tree, tree->app.remaining(true).front());
+    } catch (const CLI::ParseError& error) {
+        return fail(Errc::invalid, error.what(),
+                    fmt::format("{} --help shows what it takes", words_of(chosen(tree->app))));
+    }
+    if (tree->version) {
+        parsed.output = fmt::format("sluice {}\n", version());
+        return parsed;
+    }
+    const auto path = chosen(tree->app);
+    const auto run = tree->runs.find(path.back());
+    if (run == tree->runs.end())
+        return fail(Errc::invalid, fmt::format("{} needs a command", words_of(path)),
+                    fmt::format("{} --help lists them", words_of(path)));
+    parsed.run = run->second;
+    parsed.options = tree->options;
+    parsed.options.format = tree->json ? Format::json : format_of(tree->format);
+    return parsed;
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// The command line, once: parsing, help, completions and docs/reference/cli.md all come from the
+/// one tree that tree.cpp builds. Only tree.cpp includes CLI11.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/output.h"
+
+namespace sluice::cli {
+
+struct AgentOptions {
+    std::string file;  ///< Empty: the flags below say it all.
+    std::string interface;
+    std::vector<std::string> vips;
+    std::vector<std::string> from;
+    std::uint16_t gue_port = 6080;
+    std::string xdp_mode = "auto";
+    std::string bpffs = "/sys/fs/bpf/sluice-agent";
+    bool apply = false;
+    bool keep = false;
+};
+
+struct Options {
+    std::string socket = "/run/sluice/sluice.sock";
+    Format format = Format::table;
+    std::string config_file = "/etc/sluice/sluice.yaml";
+    std::string name;  ///< Of the service, the backend, the shell or the page asked about.
+    std::vector<std::string> interfaces;
+    bool all = false;
+    bool wait = false;
+    AgentOptions agent;
+};
+
+/// Carries a command out: the process's exit code, or the error to print.
+using Run = Result<int> (*)(const Options& options);
+
+/// An option or an operand of a command.
+struct OptionInfo {
+    std::vector<std::string> names;    ///< "-o", "--output"; the bare name of an operand.
+    std::string value;                 ///< "FORMAT"; empty for a flag.
+    std::vector<std::string> choices;  ///< The only values it takes; empty: any.
+    std::string text;
+    bool is_operand = false;
+    bool is_required = false;
+    bool is_repeated = false;
+};
+
+struct CommandInfo {
+    std::string name;
+    std::string text;
+    std::vector<OptionInfo> options;  ///< In order; operands too.
+    std::vector<CommandInfo> commands;
+};
+
+/// What the words of the command line ask for.
+struct Parsed {
+    Options options;
+    Run run = nullptr;   ///< Null: `output` is all there is to do.
+    std::string output;  ///< Of --help and --version.
+};
+
+/// Errc::invalid for a command line that is wrong; the caller exits with kExitUsage.
+Result<Parsed> parse_command_line(int argc, const char* const* argv);
+/// The whole tree without what is hidden.
+CommandInfo command_tree();
+
+}  // namespace sluice::cli

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The commands that show one part of a node: services, backends, the node itself, reasons.
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "api/routes.h"
+#include "base/exit_code.h"
+#include "cli/commands.h"
+#include "cli/daemon.h"
+#include "cli/table.h"
+
+namespace sluice::cli {
+namespace {
+
+Cell packets_cell(const Json& row, const char* key = "traffic") {
+    return number_cell(number_at(member_at(row, key), "packets"));
+}
+
+Cell bytes_cell(const Json& row, const char* key = "traffic") {
+    return number_cell(number_at(member_at(row, key), "bytes"));
+}
+
+Cell hop_cell(const Json& backend) {
+    const std::string hop = text_at(backend, "next_hop");
+    return cell(hop, hop == "resolved" || hop == "local" ? Colour::good : Colour::bad);
+}
+
+Cell state_cell(const Json& backend) {
+    const std::string state = text_at(backend, "state");
+    return cell(state, state == "ready" ? Colour::none : Colour::warning);
+}
+
+Cell share_cell(const Json& backend) {
+    Cell out = cell(fmt::format("{:.1f}%", fraction_at(backend, "ring_share") * 100));
+    out.is_number = true;
+    return out;
+}
+
+std::string words_at(const Json& row, const char* key) {
+    std::string out;
+    for (const Json& word : member_at(row, key))
+        if (word.is_string()) out += (out.empty() ? "" : ",") + word.get<std::string>();
+    return out;
+}
+
+std::string backend_name(const Json& backend) {
+    return text_at(backend, "group") + "/" + text_at(backend, "address");
+}
+
+/// "name: value" lines, aligned; absent values show as "-".
+void print_facts(const std::vector<std::pair<std::string, std::string>>& facts) {
+    std::size_t width = 0;
+    for (const auto& [name, value] : facts) width = std::max(width, name.size());
+    for (const auto& [name, value] : facts)
+        fmt::print("{:<{}}  {}\n", name + ":", width + 1, value.empty() ? "-" : value);
+}
+
+std::string traffic_text(const Json& row, const char* key = "traffic") {
+    const Json& traffic = member_at(row, key);
+    return fmt::format("{} packets, {} bytes", number_at(traffic, "packets"),
+                       number_at(traffic, "bytes"));
+}
+
+void print_services(const Json& services, bool is_wide) {
+    std::vector<std::string> headings = {"SERVICE", "VIP",     "PROTO", "PORT",   "FORWARD",
+                                         "READY",   "PACKETS", "BYTES", "DROPPED"};
+    if (is_wide)
+        headings.insert(headings.end(),
+                        {"ID", "GROUP", "BALANCE", "AFFINITY", "SLOTS", "CUSTOMER", "POLICY"});
+    Table table(headings);
+    for (const Json& service : services) {
+        std::vector<Cell> row = {cell(text_at(service, "name")),
+                                 cell(text_at(service, "vip")),
+                                 cell(text_at(service, "protocol")),
+                                 cell(text_at(service, "port")),
+                                 cell(text_at(service, "forward")),
+                                 ready_cell(service),
+                                 packets_cell(service),
+                                 bytes_cell(service),
+                                 packets_cell(service, "dropped")};
+        if (is_wide)
+            row.insert(
+                row.end(),
+                {cell(std::to_string(number_at(service, "id"))), cell(text_at(service, "group")),
+                 cell(text_at(service, "balance")), cell(text_at(service, "affinity")),
+                 cell(std::to_string(number_at(service, "ring_slots"))),
+                 cell(text_at(service, "customer")), cell(text_at(service, "policy"))});
+        table.add(std::move(row));
+    }
+    fmt::print("{}", table.text());
+}
+
+void print_backends(const Json& backends, bool is_wide) {
+    std::vector<std::string> headings = {"BACKEND", "STATE",   "WEIGHT", "NEXT_HOP",
+                                         "SHARE",   "PACKETS", "BYTES"};
+    if (is_wide) headings.insert(headings.end(), {"MEMBER", "INTERFACE", "NEXT_MAC", "SERVICES"});
+    headings.emplace_back("WHY");
+    Table table(headings);
+    for (const Json& backend : backends) {
+        std::vector<Cell> row = {cell(backend_name(backend)),
+                                 state_cell(backend),
+                                 {std::to_string(number_at(backend, "weight")), Colour::none, true},
+                                 hop_cell(backend),
+                                 share_cell(backend),
+                                 packets_cell(backend),
+                                 bytes_cell(backend)};
+        if (is_wide)
+            row.insert(row.end(),
+                       {cell(std::to_string(number_at(backend, "member"))),
+                        cell(text_at(backend, "interface")), cell(text_at(backend, "next_mac")),
+                        cell(words_at(backend, "services"))});
+        row.push_back(cell(text_at(backend, "why")));
+        table.add(std::move(row));
+    }
+    fmt::print("{}", table.text());
+}
+
+/// The name was not found: says which one comes closest.
+template <typename NameOf>
+Error with_suggestion(Error error, const Options& options, const std::string& target,
+                      const char* key, NameOf name_of) {
+    if (error.code != Errc::not_found) return error;
+    const auto all = fetch(options, target);
+    if (!all) return error;
+    std::vector<std::string> names;
+    for (const Json& row : member_at(*all, key)) names.push_back(name_of(row));
+    error.hint = suggestion(options.name, names, error.hint);
+    return error;
+}
+
+void print_traffic(const std::string& heading, const Json& rows, const char* name) {
+    Table table({heading, "PACKETS", "BYTES"});
+    for (const Json& row : rows)
+        table.add({cell(text_at(row, name)), packets_cell(row), bytes_cell(row)});
+    if (!table.empty()) fmt::print("\n{}", table.text());
+}
+
+void print_node(const Json& node) {
+    const Json& reload = member_at(node, "reload");
+    print_facts({{"node", text_at(node, "node")},
+                 {"version", text_at(node, "version")},
+                 {"started", time_for_people(text_at(node, "started"))},
+                 {"generation", std::to_string(number_at(node, "generation"))},
+                 {"configuration", text_at(node, "config_file")},
+                 {"digest", text_at(node, "config_digest")},
+                 {"last reload",
+                  fmt::format("{}, {}", time_for_people(text_at(reload, "at")),
+                              flag_at(reload, "success") ? "in force"
+                                                         : "refused: " + text_at(reload, "error"))},
+                 {"instruction set", text_at(node, "instruction_set")}});
+    Table interfaces({"INTERFACE", "IFINDEX", "ATTACHED", "XDP", "DRIVER", "MTU"});
+    for (const Json& interface : member_at(node, "interfaces"))
+        interfaces.add({cell(text_at(interface, "name")),
+                        cell(std::to_string(number_at(interface, "ifindex"))),
+                        cell(flag_at(interface, "attached") ? "yes" : "no"),
+                        cell(text_at(interface, "xdp_mode")), cell(text_at(interface, "driver")),
+                        cell(std::to_string(number_at(interface, "mtu")))});
+    if (!interfaces.empty()) fmt::print("\n{}", interfaces.text());
+    Table programs({"PROGRAM", "INSTRUCTIONS", "BUILT"});
+    for (const Json& program : member_at(node, "programs"))
+        programs.add(
+            {cell(text_at(program, "name")),
+             {std::to_string(number_at(program, "instructions")), Colour::none, true},
+             {std::to_string(number_at(program, "instructions_built")), Colour::none, true}});
+    if (!programs.empty()) fmt::print("\n{}", programs.text());
+    print_traffic("FAMILY", member_at(node, "families"), "family");
+    print_traffic("CUSTOMER", member_at(node, "customers"), "name");
+    print_traffic("POLICY", member_at(node, "policies"), "name");
+}
+
+void print_service(const Json& service, bool is_wide) {
+    print_facts({{"service", text_at(service, "name")},
+                 {"vip", text_at(service, "vip")},
+                 {"protocol", text_at(service, "protocol")},
+                 {"port", text_at(service, "port")},
+                 {"forward", text_at(service, "forward")},
+                 {"affinity", text_at(service, "affinity")},
+                 {"group", text_at(service, "group")},
+                 {"balance", fmt::format("{}, {} slots", text_at(service, "balance"),
+                                         number_at(service, "ring_slots"))},
+                 {"backends ready", fmt::format("{} of {}", number_at(service, "backends_ready"),
+                                                number_at(service, "backends_total"))},
+                 {"customer", text_at(service, "customer")},
+                 {"policy", text_at(service, "policy")},
+                 {"traffic", traffic_text(service)},
+                 {"dropped", traffic_text(service, "dropped")}});
+    if (member_at(service, "backends").empty()) return;
+    fmt::print("\n");
+    print_backends(member_at(service, "backends"), is_wide);
+}
+
+void print_backend(const Json& backend) {
+    print_facts(
+        {{"backend", backend_name(backend)},
+         {"member", std::to_string(number_at(backend, "member"))},
+         {"state", text_at(backend, "state")},
+         {"weight", std::to_string(number_at(backend, "weight"))},
+         {"next hop", text_at(backend, "next_hop")},
+         {"why", text_at(backend, "why")},
+         {"interface", text_at(backend, "interface")},
+         {"next MAC", text_at(backend, "next_mac")},
+         {"share of ring", fmt::format("{:.2f}%", fraction_at(backend, "ring_share") * 100)},
+         {"services", words_at(backend, "services")},
+         {"traffic", traffic_text(backend)}});
+}
+
+}  // namespace
+
+Result<int> run_service_list(const Options& options) {
+    const Json document = SLC_TRY(fetch(options, "/api/v1/services"), "service list");
+    if (is_document(options.format))
+        print_document(document, options.format);
+    else
+        print_services(member_at(document, "services"), options.format == Format::wide);
+    return kExitDone;
+}
+
+Result<int> run_service_show(const Options& options) {
+    auto document = fetch(options, "/api/v1/services/" + api::encode(options.name));
+    if (!document)
+        return fail(with_suggestion(std::move(document).error(), options, "/api/v1/services",
+                                    "services",
+                                    [](const Json& row) { return text_at(row, "name"); })
+                        .in("service show"));
+    if (is_document(options.format))
+        print_document(*document, options.format);
+    else
+        print_service(*document, options.format == Format::wide);
+    return kExitDone;
+}
+
+Result<int> run_backend_list(const Options& options) {
+    const Json document = SLC_TRY(fetch(options, "/api/v1/backends"), "backend list");
+    if (is_document(options.format))
+        print_document(document, options.format);
+    else
+        print_backends(member_at(document, "backends"), options.format == Format::wide);
+    return kExitDone;
+}
+
+Result<int> run_backend_show(const Options& options) {
+    auto document = fetch(options, "/api/v1/backends/" + api::encode(options.name));
+    if (!document)
+        return fail(with_suggestion(std::move(document).error(), options, "/api/v1/backends",
+                                    "backends", backend_name)
+                        .in("backend show"));
+    if (is_document(options.format))
+        print_document(*document, options.format);
+    else
+        print_backend(*document);
+    return kExitDone;
+}
+
+Result<int> run_node_show(const Options& options) {
+    const Json document = SLC_TRY(fetch(options, "/api/v1/node"), "node show");
+    if (is_document(options.format))
+        print_document(document, options.format);
+    else
+        print_node(document);
+    return kExitDone;
+}
+
+Result<int> run_reasons(const Options& options) {
+    const Json document = SLC_TRY(fetch(options, "/api/v1/reasons"), "reasons");
+    if (is_document(options.format)) {
+        print_document(document, options.format);
+        return kExitDone;
+    }
+    const bool is_wide = options.format == Format::wide;
+    std::vector<std::string> headings = {"REASON", "OUTCOME", "PACKETS", "BYTES", "MEANING"};
+    if (is_wide) headings.emplace_back("REMEDY");
+    Table table(headings);
+    for (const Json& reason : member_at(document, "reasons")) {
+        if (!options.all && number_at(member_at(reason, "traffic"), "packets") == 0) continue;
+        const std::string outcome = text_at(reason, "outcome");
+        std::vector<Cell> row = {
+            cell(text_at(reason, "reason")),
+            cell(outcome, outcome == "dropped" ? Colour::warning : Colour::none),
+            packets_cell(reason), bytes_cell(reason), cell(text_at(reason, "text"))};
+        if (is_wide) row.push_back(cell(text_at(reason, "remedy")));
+        table.add(std::move(row));
+    }
+    fmt::print("{}", table.text());
+    return kExitDone;
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// sluiced: opens the node's controller, puts the configuration into force, serves the API, and
+/// follows signals, netlink and the clock on one event loop. Stopping it leaves the data plane
+/// attached and forwarding; --detach removes it.
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "api/config_report.h"
+#include "api/loop.h"
+#include "api/server.h"
+#include "base/exit_code.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "control/controller.h"
+#include "daemon/options.h"
+#include "daemon/systemd.h"
+
+namespace sluice::daemon {
+namespace {
+
+constexpr std::chrono::seconds kTick{1};
+
+/// The controller as the API and the signals see it: each reload is logged and told to systemd.
+class Node : public control::NodeView {
+ public:
+    explicit Node(control::Controller& controller) : controller_(controller) {}
+
+    control::NodeStatus status() override { return controller_.status(); }
+    std::string config_text() override { return controller_.config_text(); }
+
+    Result<void> reload() override {
+        notify_reloading();
+        auto outcome = controller_.reload();
+        report(outcome);
+        return outcome;
+    }
+
+    /// The first configuration.
+    Result<void> apply() {
+        auto outcome = controller_.apply_file();
+        report(outcome);
+        return outcome;
+    }
+
+ private:
+    void report(const Result<void>& outcome) {
+        const control::NodeStatus now = controller_.status();
+        const std::string generation = std::to_string(now.generation);
+        if (outcome) {
+            log_event(LogLevel::info, "config.applied",
+                      {{"generation", generation},
+                       {"file", now.config_file},
+                       {"digest", now.config_digest},
+                       {"services", std::to_string(now.services.size())},
+                       {"backends", std::to_string(now.backends.size())}});
+        } else {
+            log_event(LogLevel::error, "config.rejected",
+                      {{"generation", generation},
+                       {"file", now.config_file},
+                       {"error", outcome.error().what},
+                       {"hint", outcome.error().hint}});
+        }
+        for (const std::string& problem : now.problems)
+            log_event(LogLevel::warning, "node.problem", {{"problem", problem}});
+        if (now.generation > 0) notify_ready("generation " + generation + " is in force");
+    }
+
+    control::Controller& controller_;
+};
+
+control::Controller::Options controller_options(const Options& options) {
+    control::Controller::Options out;
+    out.config_file = options.config_file;
+    out.bpffs = options.bpffs;
+    out.state_dir = options.state_dir;
+    out.verbose = options.verbose;
+    return out;
+}
+
+Result<void> check(const Options& options) {
+    const std::string text = SLC_TRY(config::read_file(options.config_file), "check");
+    const config::ParseOutcome outcome = config::parse(text, options.config_file);
+    fmt::print(stderr, "{}", api::config_findings(outcome));
+    if (!outcome.ok()) return fail(api::config_error(options.config_file, outcome));
+    fmt::print("{}\n", api::config_summary(options.config_file, outcome.config));
+    return {};
+}
+
+Result<void> watch(api::Loop& loop, control::Controller& controller, Node& node) {
+    SLC_CHECK(loop.on_signal(SIGHUP, [&node] { (void)node.reload().has_value(); }), "signals");
+    for (const int number : {SIGTERM, SIGINT}) {
+        SLC_CHECK(loop.on_signal(number,
+                                 [&loop, number] {
+                                     log_event(LogLevel::info, "daemon.stopping",
+                                               {{"signal", std::to_string(number)},
+                                                {"data_plane", "stays attached"}});
+                                     notify_stopping();
+                                     loop.stop();
+                                 }),
+                  "signals");
+    }
+    if (controller.network_fd() >= 0)
+        SLC_CHECK(
+            loop.on_readable(controller.network_fd(), [&controller] { controller.on_network(); }),
+            "netlink");
+    loop.every(kTick, [&controller] {
+        controller.on_tick();
+        notify_watchdog();
+    });
+    return {};
+}
+
+Result<void> run(const Options& options) {
+    log_event(LogLevel::info, "daemon.starting",
+              {{"version", version()}, {"file", options.config_file}});
+    const auto loop = SLC_TRY(api::Loop::open(), "start");
+    const auto controller =
+        SLC_TRY(control::Controller::open(controller_options(options)), "start");
+    Node node(*controller);
+    api::ServerOptions server_options;
+    server_options.socket_path = options.socket;
+    // Before anything is attached: a second daemon on this socket must not touch the data plane.
+    const auto server = SLC_TRY(api::Server::open(*loop, server_options, node), "start");
+    SLC_CHECK(watch(*loop, *controller, node), "start");
+    SLC_CHECK(node.apply(), "start");
+    log_event(LogLevel::info, "daemon.ready", {{"socket", options.socket}});
+    SLC_CHECK(loop->run(), "run");
+    log_event(LogLevel::info, "daemon.stopped");
+    return {};
+}
+
+Result<void> carry_out(const Options& options) {
+    switch (options.action) {
+        case Action::print:
+            fmt::print("{}", options.output);
+            return {};
+        case Action::check:
+            return check(options);
+        case Action::detach:
+            return control::Controller::detach(controller_options(options));
+        case Action::run:
+            break;
+    }
+    return run(options);
+}
+
+/// Programs read the log when it is not for people: then the last word is an event too.
+void print(const Error& error, bool is_for_programs) {
+    if (is_for_programs) {
+        log_event(LogLevel::error, "daemon.failed", {{"error", error.what}, {"hint", error.hint}});
+        return;
+    }
+    fmt::print(stderr, "error: {}\n", error.what);
+    if (!error.hint.empty()) fmt::print(stderr, "hint: {}\n", error.hint);
+}
+
+}  // namespace
+}  // namespace sluice::daemon
+
+int main(int argc, char** argv) {
+    using namespace sluice;
+    const auto options = daemon::parse_command_line(argc, argv);
+    if (!options) {
+        daemon::print(options.error(), false);
+        return kExitUsage;
+    }
+    std::signal(SIGPIPE, SIG_IGN);  // A reader of the log or the API that leaves is no reason to.
+    log_setup(options->log_format, options->log_level);
+    const bool is_journal = !options->has_log_format && daemon::is_stderr_journal();
+    if (is_journal) log_to(daemon::log_to_journal);
+    const auto done = daemon::carry_out(*options);
+    if (done) return kExitDone;
+    daemon::print(done.error(), is_journal || (options->action == daemon::Action::run &&
+                                               options->log_format == LogFormat::json));
+    return exit_code_of(done.error().code);
+}
