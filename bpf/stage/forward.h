@@ -210,7 +210,7 @@ SLC_INLINE int slc_forward(struct xdp_md *ctx, struct slc_pkt *pkt,
     __u32 index = pkt->rec.member;
     struct slc_member *member;
     struct slc_template *tmpl;
-    __u32 overhead;
+    __u32 overhead, variant;
     __u16 fault;
 
     if (SLC_HAS(LOCAL) && service->forward == SLC_FORWARD_LOCAL)
@@ -220,7 +220,10 @@ SLC_INLINE int slc_forward(struct xdp_md *ctx, struct slc_pkt *pkt,
         return slc_drop(ctx, pkt, SLC_STAGE_FORWARD, SLC_REASON_MAP_MISSED);
     if (SLC_UNLIKELY(member->flags & SLC_MEMBER_LOCAL))
         return slc_pass(ctx, pkt, SLC_STAGE_FORWARD, SLC_REASON_DELIVERED_LOCAL);
-    index = *(volatile __u32 *)&member->cell[SLC_VARIANT(service->forward & 3, pkt->is_ip6 & 1)];
+    variant = SLC_VARIANT(service->forward, pkt->is_ip6);
+    /* After the "or": Linux 6.1 forgets the bounds of both its sides. */
+    SLC_BARRIER(variant);
+    index = *(volatile __u32 *)&member->cell[variant & (SLC_VARIANTS - 1)];
     tmpl = index ? bpf_map_lookup_elem(&slc_templates, &index) : NULL;
     if (!tmpl)
         return slc_drop(ctx, pkt, SLC_STAGE_FORWARD, SLC_REASON_BACKEND_UNRESOLVED);
