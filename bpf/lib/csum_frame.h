@@ -20,8 +20,8 @@ SLC_MAP(slc_chunks, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_chunk, 0);
  * The sum of `len` bytes of the frame from `offset` on, across the buffers of a jumbo frame. The
  * rare way, 50 ns for each chunk of 512 bytes: for echo requests, and where no checksum inside
  * covers the packet. At most SLC_MAX_FRAME_LEN bytes. Returns a negative number when the frame ends
- * before. Not static: the verifier then judges it once, and not again for each of its callers' states
- * (Linux 6.1 otherwise "processed 1000001 insns").
+ * before. Not static: the verifier then judges it once, and not again for each of its callers'
+ * states (Linux 6.1 otherwise "processed 1000001 insns").
  */
 __noinline __s64 slc_csum_frame(struct xdp_md *ctx, __u32 offset, __u32 len)
 {
