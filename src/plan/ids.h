@@ -17,10 +17,11 @@ namespace sluice::plan {
 /// Names to ids 1..limit-1. The lowest id never used comes first; an id whose name was released is
 /// reused only when none of those is left, oldest release first, and never while it is held.
 class IdSpace {
-   public:
+ public:
     explicit IdSpace(std::uint32_t limit) : limit_(limit) {}
 
-    /// The id of `name`, assigned now if it has none. Errc::limit when all are in use.
+    /// The id of `name`, assigned now if it has none; a released name that comes back gets its old
+    /// id for as long as nobody else needed it. Errc::limit when all are in use.
     Result<std::uint32_t> assign(const std::string& name);
     [[nodiscard]] std::uint32_t find(const std::string& name) const;  ///< 0: unknown.
     [[nodiscard]] const std::map<std::string, std::uint32_t>& names() const { return ids_; }
@@ -28,18 +29,20 @@ class IdSpace {
     void retain(const std::set<std::string>& keep);
     [[nodiscard]] std::uint32_t highest() const;  ///< Highest id ever assigned, or 0.
 
-   private:
-    friend class IdStore;
+ private:
+    friend struct IdCodec;  ///< To and from JSON, in ids.cpp.
     std::uint32_t limit_;
     std::uint32_t next_ = 1;
     std::map<std::string, std::uint32_t> ids_;
-    std::map<std::uint64_t, std::pair<std::string, std::uint32_t>> released_;  ///< By release order.
+    /// By release order.
+    std::map<std::uint64_t, std::pair<std::string, std::uint32_t>> released_;
+    std::map<std::string, std::uint64_t> released_names_;  ///< Into `released_`.
     std::uint64_t release_count_ = 0;
 };
 
 /// All spaces of a node. Member names are "group/address".
 class IdStore {
-   public:
+ public:
     IdStore();
 
     IdSpace services;
@@ -48,7 +51,8 @@ class IdStore {
     IdSpace policies;
 
     [[nodiscard]] std::string to_json() const;
-    /// Errc::invalid for anything that to_json() did not write, duplicate or out-of-range ids too.
+    /// Errc::invalid for anything that to_json() did not write, duplicate or out-of-range ids too;
+    /// white space does not matter.
     static Result<IdStore> from_json(std::string_view text);
 };
 
