@@ -101,22 +101,16 @@ class GoneAfterwards(unittest.TestCase):
         self.addCleanup(run.wait)
         self.addCleanup(run.kill)
         self.assertEqual(run.stdout.readline(), "built\n")
-        children = _descendants(run.pid)
+        children = descendants(run.pid)
         self.assertGreater(len(children), 5)
-        namespaces = {os.readlink(f"/proc/{pid}/ns/net") for pid in children}
+        namespaces = namespaces_of(children)
         self.assertGreater(len(namespaces), 4)
         return run, children, namespaces
-
-    def check_gone(self, children, namespaces):
-        wait_for(lambda: not any(_lives(pid) for pid in children),
-                 "end of all processes of the run")
-        held = {_namespace(pid) for pid in os.listdir("/proc") if pid.isdigit()}
-        self.assertEqual(held & namespaces, set())
 
     def test_after_sigkill(self):
         run, children, namespaces = self.start()
         run.kill()
-        self.check_gone(children, namespaces)
+        check_gone(self, children, namespaces)
 
     def test_after_sigterm_and_ctrl_c(self):
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -125,7 +119,18 @@ class GoneAfterwards(unittest.TestCase):
             run.send_signal(number)
             self.assertEqual(run.wait(10), 130)
             self.assertLess(time.monotonic() - began, 5)
-            self.check_gone(children, namespaces)
+            check_gone(self, children, namespaces)
+
+
+def check_gone(test, processes, namespaces) -> None:
+    """Those processes end, and no process is left in those network namespaces."""
+    wait_for(lambda: not any(_lives(pid) for pid in processes), "end of all processes of the run")
+    test.assertEqual(namespaces_of(pid for pid in os.listdir("/proc") if pid.isdigit()) & namespaces,
+                     set())
+
+
+def namespaces_of(pids) -> set:
+    return {_namespace(pid) for pid in pids} - {""}
 
 
 def _lives(pid: int) -> bool:
@@ -137,17 +142,17 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def _namespace(pid: str) -> str:
+def _namespace(pid) -> str:
     try:
         return os.readlink(f"/proc/{pid}/ns/net")
     except OSError:
         return ""
 
 
-def _descendants(pid: int) -> list:
+def descendants(pid: int) -> list:
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
         children = [int(word) for word in file.read().split()]
-    return children + [each for child in children for each in _descendants(child)]
+    return children + [each for child in children for each in descendants(child)]
 
 
 if __name__ == "__main__":

@@ -61,14 +61,14 @@ def _stop(number, _frame) -> None:
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
-def _child(main, caller_alive: int) -> int:
+def _child(main, caller_alive: int, unavailable: str) -> int:
     for number in _STOP_SIGNALS:
         signal.signal(number, _stop)
     try:
         _enter(caller_alive)
         return main()
     except Unavailable as error:
-        print(f"skipped: {error}", file=sys.stderr)
+        print(f"{unavailable}: {error}", file=sys.stderr)
         return SKIPPED
     except KeyboardInterrupt as stop:
         print(f"stopped by {stop}", file=sys.stderr)
@@ -80,23 +80,25 @@ def _child(main, caller_alive: int) -> int:
         return 1
 
 
-def run_isolated(main) -> int:
-    """Calls `main() -> exit status` in a world of its own; its status, or 77 with the reason."""
+def run_isolated(main, unavailable: str = "skipped") -> int:
+    """Calls `main() -> exit status` in a world of its own; its status, or 77 with the reason, which
+    `unavailable` opens."""
     if os.geteuid() != 0:
-        print("skipped: network namespaces and XDP need root; run it with sudo", file=sys.stderr)
+        print(f"{unavailable}: network namespaces and XDP need root; run it with sudo",
+              file=sys.stderr)
         return SKIPPED
     sys.stdout.flush()
     caller_alive, caller_end = os.pipe()
     try:
         syscalls.unshare(syscalls.CLONE_NEWPID)
     except OSError as error:
-        print(f"skipped: {error}; process namespaces are closed here: give the container "
+        print(f"{unavailable}: {error}; process namespaces are closed here: give the container "
               "CAP_SYS_ADMIN", file=sys.stderr)
         return SKIPPED
     child = os.fork()
     if child == 0:
         os.close(caller_end)
-        status = _child(main, caller_alive)
+        status = _child(main, caller_alive, unavailable)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
