@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/bpf_object.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+#include <cstring>
+
+// The generated headers name struct slc_node.
+#include "sluice/types.h"
+
+#include "agent_v3.skel.h"
+#include "agent_v4.skel.h"
+#include "lb_v3.skel.h"
+#include "lb_v4.skel.h"
+#include "root_v3.skel.h"
+#include "root_v4.skel.h"
+
+namespace sluice::kernel {
+namespace {
+
+constexpr std::size_t kLogSize = std::size_t{1} << 20;
+
+struct Bytes {
+    const void* data = nullptr;
+    std::size_t size = 0;
+};
+
+Bytes bytes_of(ObjectName name, InstructionSet isa) {
+    const bool v4 = isa == InstructionSet::v4;
+    Bytes out;
+    switch (name) {
+        case ObjectName::root:
+            out.data = v4 ? root_v4__elf_bytes(&out.size) : root_v3__elf_bytes(&out.size);
+            break;
+        case ObjectName::balancer:
+            out.data = v4 ? lb_v4__elf_bytes(&out.size) : lb_v3__elf_bytes(&out.size);
+            break;
+        case ObjectName::agent:
+            out.data = v4 ? agent_v4__elf_bytes(&out.size) : agent_v3__elf_bytes(&out.size);
+            break;
+    }
+    return out;
+}
+
+const char* name_of(ObjectName name) {
+    switch (name) {
+        case ObjectName::root:
+            return "root";
+        case ObjectName::balancer:
+            return "lb";
+        case ObjectName::agent:
+            return "agent";
+    }
+    return "?";
+}
+
+/// libbpf prints to stderr by default; what matters of it comes back in our errors.
+int drop_libbpf_message(libbpf_print_level, const char*, va_list) {
+    return 0;
+}
+
+constexpr const char* kPrivilegeHint =
+    "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; sluice doctor says what is missing";
+
+}  // namespace
+
+void BpfObject::Close::operator()(bpf_object* object) const {
+    ::bpf_object__close(object);
+}
+
+BpfObject::BpfObject(ObjectName name, bpf_object* object) : name_(name), object_(object) {}
+BpfObject::BpfObject(BpfObject&&) noexcept = default;
+BpfObject& BpfObject::operator=(BpfObject&&) noexcept = default;
+BpfObject::~BpfObject() = default;
+
+Result<BpfObject> BpfObject::open(ObjectName name, InstructionSet isa) {
+    ::libbpf_set_print(drop_libbpf_message);
+    const Bytes bytes = bytes_of(name, isa);
+    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name_of(name));
+    bpf_object* object = ::bpf_object__open_mem(bytes.data, bytes.size, &options);
+    if (object == nullptr) {
+        const int saved = errno;
+        return fail(sys_error(saved, std::string("open BPF object ") + name_of(name)));
+    }
+    return BpfObject(name, object);
+}
+
+Result<void> BpfObject::set_max_entries(const char* map, std::uint32_t entries) {
+    bpf_map* found = ::bpf_object__find_map_by_name(object_.get(), map);
+    if (found == nullptr) return fail(Errc::internal, std::string("no map ") + map);
+    const int error = ::bpf_map__set_max_entries(found, entries);
+    if (error != 0) return fail(sys_error(-error, std::string("size map ") + map));
+    return {};
+}
+
+Result<void> BpfObject::reuse_map(const char* map, int fd) {
+    bpf_map* found = ::bpf_object__find_map_by_name(object_.get(), map);
+    if (found == nullptr) return fail(Errc::internal, std::string("no map ") + map);
+    const int error = ::bpf_map__reuse_fd(found, fd);
+    if (error != 0) return fail(sys_error(-error, std::string("reuse map ") + map));
+    return {};
+}
+
+Result<void> BpfObject::leave_out_program(const char* program) {
+    bpf_program* found = ::bpf_object__find_program_by_name(object_.get(), program);
+    if (found == nullptr) return fail(Errc::internal, std::string("no program ") + program);
+    ::bpf_program__set_autoload(found, false);
+    return {};
+}
+
+Result<void> BpfObject::leave_out_map(const char* map) {
+    bpf_map* found = ::bpf_object__find_map_by_name(object_.get(), map);
+    if (found == nullptr) return fail(Errc::internal, std::string("no map ") + map);
+    ::bpf_map__set_autocreate(found, false);
+    return {};
+}
+
+Result<void> BpfObject::set_node(const void* node, std::size_t size) {
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, object_.get()) {
+        if (std::string_view(::bpf_map__name(map)).find(".rodata.node") == std::string_view::npos)
+            continue;
+        const int error = ::bpf_map__set_initial_value(map, node, size);
+        if (error != 0) return fail(sys_error(-error, "set .rodata.node"));
+        return {};
+    }
+    return fail(Errc::internal, "no section .rodata.node");
+}
+
+Result<void> BpfObject::load(std::string* verbose_log) {
+    std::string log(kLogSize, '\0');
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object_.get())
+        ::bpf_program__set_log_buf(program, log.data(), log.size());
+    const int error = ::bpf_object__load(object_.get());
+    const int saved = error < 0 ? -error : errno;
+    log.resize(std::strlen(log.c_str()));
+    if (verbose_log != nullptr) *verbose_log = log;
+    // The buffer ends here: libbpf must not write to it later.
+    bpf_object__for_each_program(program, object_.get())
+        ::bpf_program__set_log_buf(program, nullptr, 0);
+    if (error == 0) return {};
+    Error failure = sys_error(saved, std::string("load ") + name_of(name_));
+    const std::string telling = telling_line(log);
+    if (!telling.empty()) failure.what += ": verifier: " + telling;
+    if (failure.code == Errc::denied) failure.hint = kPrivilegeHint;
+    if (failure.code == Errc::limit)
+        failure.hint = "not enough memory for the tables of this configuration";
+    return fail(std::move(failure));
+}
+
+int BpfObject::map_fd(const char* map) const {
+    const bpf_map* found = ::bpf_object__find_map_by_name(object_.get(), map);
+    return found == nullptr ? -1 : ::bpf_map__fd(found);
+}
+
+int BpfObject::program_fd(const char* program) const {
+    const bpf_program* found = ::bpf_object__find_program_by_name(object_.get(), program);
+    return found == nullptr ? -1 : ::bpf_program__fd(found);
+}
+
+std::vector<std::string> BpfObject::map_names() const {
+    std::vector<std::string> out;
+    const bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, object_.get()) {
+        if (::bpf_map__fd(map) >= 0) out.emplace_back(::bpf_map__name(map));
+    }
+    return out;
+}
+
+std::vector<ProgramInfo> BpfObject::programs() const {
+    std::vector<ProgramInfo> out;
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object_.get()) {
+        const int fd = ::bpf_program__fd(program);
+        if (fd < 0) continue;
+        bpf_prog_info info{};
+        __u32 size = sizeof info;
+        ProgramInfo entry{::bpf_program__name(program), 0,
+                          static_cast<std::uint32_t>(::bpf_program__insn_cnt(program))};
+        if (::bpf_obj_get_info_by_fd(fd, &info, &size) == 0)
+            entry.instructions = info.xlated_prog_len / 8;
+        out.push_back(std::move(entry));
+    }
+    return out;
+}
+
+std::string telling_line(std::string_view log) {
+    std::string_view last;
+    std::string_view before;
+    while (!log.empty()) {
+        const auto end = log.find('\n');
+        const std::string_view line = log.substr(0, end);
+        log.remove_prefix(end == std::string_view::npos ? log.size() : end + 1);
+        const bool statistics = line.starts_with("processed ") || line.starts_with("verification ") ||
+                                line.starts_with("stack depth ") || line.starts_with("mark_precise");
+        if (line.empty() || statistics) continue;
+        before = last;
+        last = line;
+    }
+    if (last.empty()) return {};
+    return before.empty() ? std::string(last) : std::string(before) + " / " + std::string(last);
+}
+
+}  // namespace sluice::kernel

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// An owner for one of the embedded BPF objects, from opening to the end of its life: libbpf's calls
+/// with our errors. Programs and maps live on after it where something else refers to them (a pin, a
+/// program array, a link).
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "kernel/instruction_set.h"
+
+struct bpf_object;
+
+namespace sluice::kernel {
+
+enum class ObjectName { root, balancer, agent };
+
+struct ProgramInfo {
+    std::string name;
+    std::uint32_t instructions = 0;        ///< After the verifier.
+    std::uint32_t instructions_built = 0;  ///< In the object.
+};
+
+class BpfObject {
+   public:
+    /// Parses the embedded bytes; nothing reaches the kernel.
+    static Result<BpfObject> open(ObjectName name, InstructionSet isa);
+
+    BpfObject(BpfObject&&) noexcept;
+    BpfObject& operator=(BpfObject&&) noexcept;
+    ~BpfObject();
+
+    // Before load():
+    Result<void> set_max_entries(const char* map, std::uint32_t entries);
+    /// Uses an existing map in place of a new one. The descriptor is duplicated.
+    Result<void> reuse_map(const char* map, int fd);
+    /// Leaves a program, or a map that no loaded program refers to, out.
+    Result<void> leave_out_program(const char* program);
+    Result<void> leave_out_map(const char* map);
+    /// The content of .rodata.node; `size` must be that of struct slc_node.
+    Result<void> set_node(const void* node, std::size_t size);
+
+    /// Loads maps and programs. A verifier's refusal is digested to its telling line; the whole log
+    /// goes to `verbose_log` when that is given.
+    Result<void> load(std::string* verbose_log = nullptr);
+
+    // After load(); -1 for a name that was left out:
+    [[nodiscard]] int map_fd(const char* map) const;
+    [[nodiscard]] int program_fd(const char* program) const;
+    [[nodiscard]] std::vector<std::string> map_names() const;  ///< Those that were created or reused.
+    [[nodiscard]] std::vector<ProgramInfo> programs() const;
+
+   private:
+    struct Close {
+        void operator()(bpf_object* object) const;
+    };
+    BpfObject(ObjectName name, bpf_object* object);
+
+    ObjectName name_;
+    std::unique_ptr<bpf_object, Close> object_;
+};
+
+/// The line of a verifier log that says what is wrong, or the last one.
+std::string telling_line(std::string_view verifier_log);
+
+}  // namespace sluice::kernel

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/generation.h"
+
+#include <bpf/bpf.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+#include "kernel/lpm.h"
+
+namespace sluice::kernel {
+namespace {
+
+/// Stages behind tail calls: program, slot of slc_stages (enum slc_tail), and the features of which
+/// one must be there; 0 means always.
+struct Stage {
+    const char* program;
+    std::uint32_t slot;
+    std::uint32_t features;
+};
+
+constexpr std::uint32_t kForwards =
+    SLC_FEATURE_IPIP | SLC_FEATURE_GRE | SLC_FEATURE_GUE | SLC_FEATURE_L2;
+constexpr Stage kStages[] = {
+    {"slc_icmp", 0, 0},
+    {"slc_frag", 1, 0},
+    {"slc_ext", 2, SLC_FEATURE_IP6},
+    {"slc_too_big", 3, kForwards},
+    {"slc_decap", 4, SLC_FEATURE_DECAP},
+};
+
+bool needed(const Stage& stage, const slc_node& node) {
+    return stage.features == 0 || (node.features & stage.features) != 0;
+}
+
+std::uint32_t at_least_one(std::size_t entries) {
+    return static_cast<std::uint32_t>(std::max<std::size_t>(entries, 1));
+}
+
+std::uint32_t cells_for(const plan::Image& image) {
+    // Every cell may be rewritten once before the grace period ends, and cell 0 means "none".
+    return 2 * image.templates + 64;
+}
+
+template <typename T>
+Result<void> copy_into(int fd, const std::vector<T>& content, const char* name) {
+    if (content.empty()) return {};
+    auto map = SLC_TRY(
+        MappedArray<T>::map(fd, static_cast<std::uint32_t>(content.size()), name), "fill");
+    std::memcpy(map.all().data(), content.data(), content.size() * sizeof(T));
+    return {};
+}
+
+Result<void> set_sizes(BpfObject& object, const plan::Image& image) {
+    const std::pair<const char*, std::size_t> sizes[] = {
+        {"slc_vips", image.vips.size()},
+        {"slc_ports", image.ports.size()},
+        {"slc_port_ranges", image.ranges.size()},
+        {"slc_services", image.services.size()},
+        {"slc_rings", image.rings.size()},
+        {"slc_slots", image.slots.size()},
+        {"slc_members", image.highest_member + 1},
+        {"slc_templates", cells_for(image)},
+        {"slc_prefixes4", image.prefixes.size()},
+        {"slc_prefixes6", image.prefixes.size()},
+        {"slc_peers4", image.peers.size()},
+        {"slc_peers6", image.peers.size()},
+    };
+    for (const auto& [name, entries] : sizes)
+        SLC_CHECK(object.set_max_entries(name, at_least_one(entries)), "size tables");
+    return {};
+}
+
+}  // namespace
+
+Result<Generation> Generation::load(const plan::Image& image, const StateMaps& state,
+                                    const LoadOptions& options) {
+    Generation out(SLC_TRY(BpfObject::open(ObjectName::balancer, options.isa), "load"));
+    SLC_CHECK(set_sizes(out.object_, image), "load");
+    for (const auto& [name, fd] : state.current())
+        SLC_CHECK(out.object_.reuse_map(name.c_str(), fd), "load");
+    for (const Stage& stage : kStages)
+        if (!needed(stage, image.node))
+            SLC_CHECK(out.object_.leave_out_program(stage.program), "load");
+    slc_node node = image.node;
+    node.frag_mask = state.frag_buckets() - 1;
+    SLC_CHECK(out.object_.set_node(&node, sizeof node), "load");
+    SLC_CHECK(out.object_.load(options.verbose_log), "load");
+    SLC_CHECK(out.fill(image), "load");
+    SLC_CHECK(out.fill_tries(image), "load");
+    SLC_CHECK(out.fill_stages(image, options), "load");
+    return out;
+}
+
+Result<void> Generation::fill(const plan::Image& image) {
+    SLC_CHECK(copy_into(map_fd("slc_vips"), image.vips, "slc_vips"), "fill");
+    SLC_CHECK(copy_into(map_fd("slc_ports"), image.ports, "slc_ports"), "fill");
+    SLC_CHECK(copy_into(map_fd("slc_port_ranges"), image.ranges, "slc_port_ranges"), "fill");
+    SLC_CHECK(copy_into(map_fd("slc_services"), image.services, "slc_services"), "fill");
+    SLC_CHECK(copy_into(map_fd("slc_slots"), image.slots, "slc_slots"), "fill");
+    SLC_CHECK(copy_into(map_fd("slc_rings"), image.rings, "slc_rings"), "fill");
+    slots_ = SLC_TRY(MappedArray<std::uint64_t>::map(map_fd("slc_slots"),
+                                                     at_least_one(image.slots.size()), "slc_slots"),
+                     "map");
+    rings_ = SLC_TRY(MappedArray<std::uint64_t>::map(map_fd("slc_rings"),
+                                                     at_least_one(image.rings.size()), "slc_rings"),
+                     "map");
+    members_ = SLC_TRY(MappedArray<slc_member>::map(map_fd("slc_members"),
+                                                    image.highest_member + 1, "slc_members"),
+                       "map");
+    templates_ = SLC_TRY(
+        MappedArray<slc_template>::map(map_fd("slc_templates"), cells_for(image), "slc_templates"),
+        "map");
+    for (const auto& member : image.members)
+        members_.all()[member.id].group = static_cast<slc_u32>(member.group);
+    for (std::uint32_t cell = templates_.size() - 1; cell > 0; --cell) free_cells_.push_back(cell);
+    return {};
+}
+
+Result<void> Generation::fill_tries(const plan::Image& image) {
+    for (const auto& entry : image.prefixes)
+        SLC_CHECK(lpm_set(map_fd(entry.prefix.address.is_ip6 ? "slc_prefixes6" : "slc_prefixes4"),
+                          entry.prefix, entry.record),
+                  "VIP prefix " + entry.prefix.text());
+    for (const auto& prefix : image.peers)
+        SLC_CHECK(lpm_set(map_fd(prefix.address.is_ip6 ? "slc_peers6" : "slc_peers4"), prefix, 1),
+                  "tunnel source " + prefix.text());
+    return {};
+}
+
+Result<void> Generation::fill_stages(const plan::Image& image, const LoadOptions& options) {
+    for (const Stage& stage : kStages) {
+        if (!needed(stage, image.node)) continue;
+        const int fd = program_fd(stage.program);
+        if (::bpf_map_update_elem(map_fd("slc_stages"), &stage.slot, &fd, BPF_ANY) != 0) {
+            const int saved = errno;
+            return fail(sys_error(saved, std::string("install stage ") + stage.program));
+        }
+    }
+    if (options.next.empty()) return {};
+    const UniqueFd next(::bpf_obj_get(options.next.c_str()));
+    if (!next.valid()) {
+        const int saved = errno;
+        return fail(sys_error(saved, "next: open " + options.next)
+                        .advise("node.next names an XDP program pinned on a bpffs"));
+    }
+    const std::uint32_t slot = 0;
+    const int fd = next.get();
+    if (::bpf_map_update_elem(map_fd("slc_next"), &slot, &fd, BPF_ANY) != 0) {
+        const int saved = errno;
+        return fail(sys_error(saved, "next: install " + options.next)
+                        .advise("it must be an XDP program of section xdp.frags, not bound to a "
+                                "device: a program array takes one kind only"));
+    }
+    return {};
+}
+
+Result<void> Generation::set_cell(std::uint32_t member, std::uint32_t variant,
+                                  const slc_template* header) {
+    if (member >= members_.size() || variant >= SLC_VARIANTS)
+        return fail(Errc::internal, "no such member or variant");
+    slc_u32& place = members_.all()[member].cell[variant];
+    const slc_u32 old = place;
+    slc_u32 cell = 0;
+    if (header != nullptr) {
+        if (old != 0 && std::memcmp(&templates_.all()[old], header, sizeof *header) == 0) return {};
+        if (free_cells_.empty()) return fail(Errc::limit, "no free header template");
+        cell = free_cells_.back();
+        free_cells_.pop_back();
+        templates_.all()[cell] = *header;
+    }
+    publish(place, cell);
+    if (old != 0) retired_cells_.push_back(old);
+    return {};
+}
+
+void Generation::set_local(std::uint32_t member, bool local) {
+    slc_u32& flags = members_.all()[member].flags;
+    publish(flags, local ? flags | SLC_MEMBER_LOCAL : flags & ~SLC_MEMBER_LOCAL);
+}
+
+void Generation::reclaim() {
+    if (retired_cells_.empty()) return;
+    // XDP programs run inside RCU read-side sections; this waits for those that run now.
+    if (::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0) return;
+    free_cells_.insert(free_cells_.end(), retired_cells_.begin(), retired_cells_.end());
+    retired_cells_.clear();
+}
+
+Result<void> Generation::pin(const std::string& directory) const {
+    for (const auto& name : object_.map_names()) {
+        // libbpf names the sections of constants after the object; bpffs allows no dots in names.
+        std::string file = name;
+        std::replace(file.begin(), file.end(), '.', '_');
+        if (::bpf_obj_pin(map_fd(name.c_str()), (directory + "/" + file).c_str()) != 0) {
+            const int saved = errno;
+            return fail(sys_error(saved, "pin " + directory + "/" + file));
+        }
+    }
+    for (const auto& program : object_.programs()) {
+        const std::string path = directory + "/" + program.name;
+        // A map and a program may share a name in the object, but not in a directory.
+        if (::bpf_obj_pin(program_fd(program.name.c_str()), (path + "_program").c_str()) != 0) {
+            const int saved = errno;
+            return fail(sys_error(saved, "pin " + path + "_program"));
+        }
+    }
+    return {};
+}
+
+}  // namespace sluice::kernel

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "plan/destination_tables.h"
+#include "plan/image.h"
+#include "plan/ring.h"
+#include "sluice/hash.h"
+
+namespace sluice::plan {
+namespace {
+
+using config::Config;
+
+/// Owners by number; 0 is nobody.
+struct Owners {
+    std::uint32_t customer = 0;
+    std::uint32_t policy = 0;
+};
+
+class Compiler {
+   public:
+    Compiler(const Config& config, IdStore& ids, const CompileOptions& options)
+        : config_(config), ids_(ids), options_(options) {}
+
+    Result<Image> run() {
+        SLC_CHECK(assign_ids(), "assign ids");
+        SLC_CHECK(build_rings(), "build rings");
+        build_members();
+        build_services();
+        build_destinations();
+        fill_node();
+        return std::move(image_);
+    }
+
+   private:
+    Result<void> assign_ids() {
+        std::set<std::string> services, members, customers, policies;
+        const auto owner = [&](const std::string& customer, const std::string& policy) {
+            if (!customer.empty()) customers.insert(customer);
+            if (!policy.empty()) policies.insert(policy);
+        };
+        for (const auto& service : config_.services) {
+            services.insert(service.name);
+            owner(service.customer, service.policy);
+        }
+        for (const auto& entry : config_.protected_prefixes) owner(entry.customer, entry.policy);
+        for (const auto& group : config_.groups)
+            for (const auto& backend : group.backends) members.insert(member_name(group, backend));
+        ids_.services.retain(services);
+        ids_.members.retain(members);
+        ids_.customers.retain(customers);
+        ids_.policies.retain(policies);
+        SLC_CHECK(assign(ids_.services, services), "services");
+        SLC_CHECK(assign(ids_.members, members), "backends");
+        SLC_CHECK(assign(ids_.customers, customers), "customers");
+        SLC_CHECK(assign(ids_.policies, policies), "policies");
+        image_.highest_service = ids_.services.highest();
+        image_.highest_member = ids_.members.highest();
+        image_.highest_customer = ids_.customers.highest();
+        image_.highest_policy = ids_.policies.highest();
+        return {};
+    }
+
+    static Result<void> assign(IdSpace& space, const std::set<std::string>& names) {
+        for (const auto& name : names) (void)SLC_TRY(space.assign(name), name);
+        return {};
+    }
+
+    /// One ring for each group and way of balancing that some service asks for.
+    Result<void> build_rings() {
+        for (const auto& service : config_.services) {
+            if (service.forward == config::Forward::local) continue;
+            const auto key = std::pair(service.group, service.balance);
+            if (ring_index_.contains(key)) continue;
+            ring_index_.emplace(key, static_cast<std::uint32_t>(image_.rings.size()));
+            SLC_CHECK(build_ring(service.group, service.balance),
+                      "group " + config_.groups[service.group].name);
+        }
+        return {};
+    }
+
+    Result<void> build_ring(std::size_t group_index, config::Balance balance) {
+        const auto& group = config_.groups[group_index];
+        std::vector<RingMember> members;
+        for (const auto& backend : group.backends) {
+            const bool takes = backend.state == config::BackendState::ready && backend.weight > 0;
+            if (!takes) continue;
+            members.push_back({ring_key(backend.address),
+                               ids_.members.find(member_name(group, backend)), backend.weight});
+        }
+        ImageRing ring{group_index, balance, static_cast<std::uint32_t>(image_.slots.size()), 0,
+                       members.empty()};
+        if (members.empty()) {
+            image_.ring_list.push_back(ring);
+            image_.rings.push_back(0);
+            return {};
+        }
+        ring.log2 = ring_log2(members);
+        const auto owners = balance == config::Balance::maglev
+                                ? build_maglev(members, ring.log2)
+                                : build_rendezvous(members, ring.log2);
+        if (image_.slots.size() + owners.size() > kMaxSlots)
+            return fail(Errc::limit, "more ring slots than one node can hold (" +
+                                         std::to_string(kMaxSlots) + ")",
+                        "split the configuration over several nodes, or share groups");
+        for (const std::uint32_t owner : owners)
+            image_.slots.push_back(SLC_SLOT_MAKE(owner, owner, 0));
+        image_.rings.push_back(SLC_RING_MAKE(ring.offset, ring.log2));
+        image_.ring_list.push_back(ring);
+        return {};
+    }
+
+    void build_members() {
+        std::vector<std::uint32_t> variants(config_.groups.size(), 0);
+        for (const auto& service : config_.services)
+            if (service.forward != config::Forward::local)
+                variants[service.group] |= 1u << SLC_VARIANT(static_cast<int>(service.forward),
+                                                             service.vip.address.is_ip6);
+        for (std::size_t g = 0; g < config_.groups.size(); ++g) {
+            const auto& group = config_.groups[g];
+            for (std::size_t b = 0; b < group.backends.size(); ++b) {
+                const auto& backend = group.backends[b];
+                image_.members.push_back({ids_.members.find(member_name(group, backend)), g, b,
+                                          backend.address, variants[g]});
+                image_.templates += static_cast<std::uint32_t>(__builtin_popcount(variants[g]));
+            }
+        }
+    }
+
+    [[nodiscard]] Owners owners_of(const std::string& customer, const std::string& policy,
+                                   const IpPrefix& at) const {
+        const config::Protected* around = nullptr;
+        for (const auto& entry : config_.protected_prefixes) {
+            const bool holds = entry.prefix.len <= at.len && entry.prefix.contains(at.address);
+            if (holds && (around == nullptr || entry.prefix.len > around->prefix.len))
+                around = &entry;
+        }
+        const auto pick = [](const std::string& own, const std::string& outer) {
+            return own.empty() ? outer : own;
+        };
+        return {ids_.customers.find(pick(customer, around ? around->customer : "")),
+                ids_.policies.find(pick(policy, around ? around->policy : ""))};
+    }
+
+    void build_services() {
+        image_.services.resize(image_.highest_service + 1);
+        for (const auto& service : config_.services) {
+            const std::uint32_t id = ids_.services.find(service.name);
+            const Owners owners = owners_of(service.customer, service.policy, service.vip);
+            slc_service& record = image_.services[id];
+            image_.service_ids.push_back(id);
+            record.forward = static_cast<slc_u8>(service.forward);
+            record.affinity = static_cast<slc_u8>(service.affinity);
+            record.flags = service.dscp_copy ? SLC_SERVICE_DSCP_COPY : 0;
+            record.dscp = service.dscp;
+            record.customer = owners.customer;
+            record.policy = owners.policy;
+            if (service.forward == config::Forward::local) continue;
+            record.group = static_cast<slc_u32>(service.group);
+            record.ring = ring_index_.at({service.group, service.balance});
+        }
+    }
+
+    slc_vip& vip_of(const IpPrefix& vip) {
+        const auto [place, added] = vip_index_.emplace(vip, vip_records_.size());
+        if (added) {
+            slc_vip record{};
+            const auto words = address_words(vip.address);
+            std::copy(words.begin(), words.end(), record.addr_be);
+            record.flags = SLC_VIP_USED | (vip.address.is_ip6 ? SLC_VIP_IP6 : 0);
+            record.vip = static_cast<slc_u32>(vip_records_.size() + 1);
+            const Owners owners = owners_of("", "", vip);
+            record.customer = owners.customer;
+            record.policy = owners.policy;
+            vip_records_.push_back(record);
+            vip_prefixes_.push_back(vip);
+        }
+        return vip_records_[place->second];
+    }
+
+    void add_service(const config::Service& service) {
+        slc_vip& vip = vip_of(service.vip);
+        const std::uint32_t id = ids_.services.find(service.name);
+        vip.flags |= SLC_VIP_ICMP;
+        if (service.unmatched == config::Unmatched::pass) vip.flags |= SLC_VIP_PASS_UNMATCHED;
+        if (vip.customer == 0) vip.customer = image_.services[id].customer;
+        if (vip.policy == 0) vip.policy = image_.services[id].policy;
+        for (const std::uint8_t proto : {IPPROTO_TCP, IPPROTO_UDP}) {
+            const bool wanted =
+                service.protocol == config::Protocol::both ||
+                (service.protocol == config::Protocol::tcp) == (proto == IPPROTO_TCP);
+            if (!wanted) continue;
+            if (service.ports.any)
+                (proto == IPPROTO_TCP ? vip.any_tcp : vip.any_udp) = id;
+            else if (service.ports.is_single())
+                port_entries_.push_back({vip.vip, proto, service.ports.first, id});
+            else
+                ranges_[{vip.vip, proto}].push_back({service.ports, id});
+        }
+    }
+
+    void build_ranges() {
+        image_.ranges.emplace_back();
+        for (auto& [owner, list] : ranges_) {
+            std::sort(list.begin(), list.end(), [](const auto& left, const auto& right) {
+                return left.first.first < right.first.first;
+            });
+            slc_ranges record{};
+            std::fill(std::begin(record.first), std::end(record.first), slc_u16{0xffff});
+            for (std::size_t i = 0; i < list.size(); ++i) {
+                record.first[i] = list[i].first.first;
+                record.last[i] = list[i].first.last;
+                record.service[i] = list[i].second;
+            }
+            slc_vip& vip = vip_records_[owner.first - 1];
+            vip.flags |= SLC_VIP_RANGES;
+            (owner.second == IPPROTO_TCP ? vip.ranges_tcp : vip.ranges_udp) =
+                static_cast<slc_u32>(image_.ranges.size());
+            image_.ranges.push_back(record);
+        }
+    }
+
+    void add_endpoints() {
+        if (!config_.node.decap) return;
+        image_.peers = config_.node.decap->from;
+        const auto& given = config_.node.decap->addresses;
+        for (const IpAddress& address : given.empty() ? options_.local_addresses : given) {
+            const IpPrefix whole{address, address.bits()};
+            // A VIP on this host's own interface stays a VIP.
+            if (vip_index_.contains(whole)) continue;
+            slc_vip& record = vip_of(whole);
+            record.flags |= SLC_VIP_ENDPOINT;
+        }
+    }
+
+    /// Prefix records lie behind the table; a VIP prefix hides a protected one of the same length.
+    void add_prefix(const IpPrefix& prefix, const slc_vip& record) {
+        image_.prefixes.push_back({prefix, static_cast<std::uint32_t>(image_.vips.size())});
+        image_.vips.push_back(record);
+        image_.node.features |=
+            prefix.address.is_ip6 ? SLC_FEATURE_PREFIX6 : SLC_FEATURE_PREFIX4;
+    }
+
+    void build_destinations() {
+        for (const auto& service : config_.services) add_service(service);
+        build_ranges();
+        add_endpoints();
+        std::vector<slc_vip> exact;
+        for (std::size_t i = 0; i < vip_records_.size(); ++i)
+            if (vip_prefixes_[i].is_host()) exact.push_back(vip_records_[i]);
+        auto tables = build_destination_tables(exact, port_entries_, options_.table_seed);
+        image_.vips = std::move(tables.vips);
+        image_.ports = std::move(tables.ports);
+        image_.node.vip_mask = static_cast<slc_u32>(image_.vips.size() - 1);
+        image_.node.port_mask = static_cast<slc_u32>(image_.ports.size() - 1);
+        std::copy(tables.key.begin(), tables.key.end(), image_.node.table_key);
+        for (std::size_t i = 0; i < vip_records_.size(); ++i)
+            if (!vip_prefixes_[i].is_host()) add_prefix(vip_prefixes_[i], vip_records_[i]);
+        for (const auto& entry : config_.protected_prefixes) {
+            if (vip_index_.contains(entry.prefix)) continue;
+            slc_vip record{};
+            const Owners owners = owners_of(entry.customer, entry.policy, entry.prefix);
+            record.flags = SLC_VIP_USED | SLC_VIP_PROTECTED;
+            record.customer = owners.customer;
+            record.policy = owners.policy;
+            add_prefix(entry.prefix, record);
+        }
+    }
+
+    void fill_node() {
+        slc_node& node = image_.node;
+        node.ring_key[0] = config_.node.ring_secret[0];
+        node.ring_key[1] = config_.node.ring_secret[1];
+        node.frag_mask = options_.frag_buckets - 1;
+        node.icmp_rate = config_.node.icmp_rate;
+        node.icmp_burst = std::max(1u, config_.node.icmp_rate);
+        node.generation = options_.generation;
+        node.gue_port_be = htons(config_.node.gue_port);
+        fill_entropy_masks();
+        for (const auto& service : config_.services) add_features(service);
+        for (const slc_vip& vip : vip_records_)
+            node.features |= vip.flags & SLC_VIP_IP6 ? SLC_FEATURE_IP6 : SLC_FEATURE_IP4;
+        for (const auto& entry : config_.protected_prefixes)
+            node.features |= entry.prefix.address.is_ip6 ? SLC_FEATURE_IP6 : SLC_FEATURE_IP4;
+        if (!ranges_.empty()) node.features |= SLC_FEATURE_RANGES;
+        if (image_.highest_customer || image_.highest_policy) node.features |= SLC_FEATURE_OWNERS;
+        if (config_.node.decap) node.features |= SLC_FEATURE_DECAP;
+        if (!config_.node.next.empty()) node.features |= SLC_FEATURE_NEXT;
+    }
+
+    void fill_entropy_masks() {
+        if (const auto& source = config_.node.tunnel_source4) {
+            const std::uint32_t host = source->len == 32 ? 0 : 0xffffffffu >> source->len;
+            image_.node.tunnel4_host_mask_be = htonl(host);
+        }
+        if (const auto& source = config_.node.tunnel_source6) {
+            // Only the low 64 bits carry entropy, however short the prefix is.
+            const int bits = std::min(64, 128 - source->len);
+            const std::uint64_t host = bits == 0 ? 0 : ~0ull >> (64 - bits);
+            image_.node.tunnel6_host_mask_be = __builtin_bswap64(host);
+        }
+    }
+
+    void add_features(const config::Service& service) {
+        static constexpr std::uint32_t kForward[] = {SLC_FEATURE_IPIP, SLC_FEATURE_GRE,
+                                                     SLC_FEATURE_GUE, SLC_FEATURE_L2,
+                                                     SLC_FEATURE_LOCAL};
+        std::uint32_t& features = image_.node.features;
+        features |= kForward[static_cast<int>(service.forward)];
+        if (service.ports.any) features |= SLC_FEATURE_ANY_PORT;
+        if (service.dscp_copy) features |= SLC_FEATURE_DSCP_COPY;
+        if (service.affinity == config::Affinity::source) features |= SLC_FEATURE_AFFINITY_SOURCE;
+        if (service.affinity == config::Affinity::source_port)
+            features |= SLC_FEATURE_AFFINITY_SOURCE_PORT;
+        if (service.forward == config::Forward::local || service.forward == config::Forward::l2)
+            return;
+        for (const auto& backend : config_.groups[service.group].backends)
+            features |= backend.address.is_ip6 ? SLC_FEATURE_OUTER6 : SLC_FEATURE_OUTER4;
+    }
+
+    static constexpr std::size_t kMaxSlots = std::size_t{1} << 27;  // 1 GiB
+
+    const Config& config_;
+    IdStore& ids_;
+    const CompileOptions& options_;
+    Image image_;
+    std::map<std::pair<std::size_t, config::Balance>, std::uint32_t> ring_index_;
+    std::vector<slc_vip> vip_records_;
+    std::vector<IpPrefix> vip_prefixes_;  ///< Parallel to vip_records_.
+    std::map<IpPrefix, std::size_t> vip_index_;
+    std::vector<PortEntry> port_entries_;
+    std::map<std::pair<std::uint32_t, std::uint8_t>,
+             std::vector<std::pair<config::Ports, std::uint32_t>>>
+        ranges_;
+};
+
+}  // namespace
+
+Result<Image> compile(const Config& config, IdStore& ids, const CompileOptions& options) {
+    return Compiler(config, ids, options).run();
+}
+
+Image compile_agent(const std::vector<IpPrefix>& vips, const std::vector<IpPrefix>& peers,
+                    std::uint16_t gue_port, std::uint64_t table_seed) {
+    config::Config config;
+    config.node.gue_port = gue_port;
+    config.node.decap.emplace();
+    config.node.decap->from = peers;
+    for (const IpPrefix& vip : vips) {
+        config::Service service;
+        service.name = vip.text();
+        service.vip = vip;
+        service.ports = {0, 65535, true};
+        service.forward = config::Forward::local;
+        config.services.push_back(service);
+    }
+    IdStore ids;
+    CompileOptions options;
+    options.table_seed = table_seed;
+    auto image = compile(config, ids, options);
+    // Bounded by config::parse_agent: no id space and no ring can overflow here.
+    return image ? std::move(*image) : Image{};
+}
+
+std::string member_name(const config::Group& group, const config::Backend& backend) {
+    return group.name + "/" + backend.address.text();
+}
+
+std::uint64_t ring_key(const IpAddress& address) {
+    std::uint64_t words[2];
+    std::memcpy(words, address.bytes.data(), sizeof words);
+    const std::uint64_t family = address.is_ip6 ? 6 : 4;
+    return slc_finish(slc_mix(slc_mix(family, words[0]), words[1]), 0x452821e638d01377ull);
+}
+
+std::array<slc_u32, 4> address_words(const IpAddress& address) {
+    std::array<slc_u32, 4> words{};
+    if (address.is_ip6)
+        std::memcpy(words.data(), address.bytes.data(), sizeof words);
+    else
+        words[3] = address.ip4_be();
+    return words;
+}
+
+}  // namespace sluice::plan

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// A configuration as the data plane will hold it: the content of every map of one generation,
+/// computed without a kernel. `compile` is a pure function of its arguments.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/model.h"
+#include "plan/ids.h"
+#include "sluice/types.h"
+
+namespace sluice::plan {
+
+/// A backend in a group as the data plane knows it.
+struct ImageMember {
+    std::uint32_t id = 0;         ///< Index of slc_members.
+    std::size_t group = 0;        ///< Index into Config::groups.
+    std::size_t backend = 0;      ///< Index into Group::backends.
+    IpAddress address;
+    /// Which header templates it needs: bit SLC_VARIANT(forward, inner_is_ip6).
+    std::uint32_t variants = 0;
+};
+
+/// A ring and where it lies.
+struct ImageRing {
+    std::size_t group = 0;
+    config::Balance balance = config::Balance::maglev;
+    std::uint32_t offset = 0;  ///< In the slot pool.
+    std::uint32_t log2 = 0;
+    bool empty = false;        ///< No member may take traffic.
+};
+
+struct ImagePrefix {
+    IpPrefix prefix;
+    std::uint32_t record = 0;  ///< Index into vips.
+};
+
+struct Image {
+    slc_node node{};
+    std::vector<slc_vip> vips;  ///< The table, then the records of prefixes.
+    std::vector<ImagePrefix> prefixes;
+    std::vector<slc_port_bucket> ports;
+    std::vector<slc_ranges> ranges;      ///< [0] is unused.
+    std::vector<slc_service> services;   ///< By service id; [0] is unused.
+    std::vector<std::uint64_t> rings;    ///< Descriptors.
+    std::vector<std::uint64_t> slots;
+    std::vector<ImageMember> members;
+    std::vector<ImageRing> ring_list;    ///< Parallel to rings.
+    std::vector<IpPrefix> peers;         ///< Sources whose tunnels are stripped.
+    std::vector<std::uint32_t> service_ids;  ///< Parallel to Config::services.
+    std::uint32_t highest_service = 0;
+    std::uint32_t highest_member = 0;
+    std::uint32_t highest_customer = 0;
+    std::uint32_t highest_policy = 0;
+    std::uint32_t templates = 0;  ///< Cells in use when every member is resolved.
+};
+
+struct CompileOptions {
+    std::uint64_t table_seed = 0;      ///< Secret of this generation's tables: random in a daemon.
+    std::uint32_t generation = 1;
+    std::vector<IpAddress> local_addresses;  ///< Where tunnels of balancers may end.
+    std::uint32_t frag_buckets = 1024;       ///< A power of two.
+};
+
+/// Assigns ids to what is new (`ids` changes only then) and lays out every table.
+/// Errors: limit, when ids or ring slots do not suffice.
+Result<Image> compile(const config::Config& config, IdStore& ids, const CompileOptions& options);
+
+/// The agent's tables: VIPs and tunnel sources, nothing else.
+Image compile_agent(const std::vector<IpPrefix>& vips, const std::vector<IpPrefix>& peers,
+                    std::uint16_t gue_port, std::uint64_t table_seed);
+
+/// The name under which a member's id is kept: "group/address".
+std::string member_name(const config::Group& group, const config::Backend& backend);
+
+/// The place of a backend in rings, equal on every node: from its address alone.
+std::uint64_t ring_key(const IpAddress& address);
+
+/// An address as the tables hold it: IPv4 in word 3.
+std::array<slc_u32, 4> address_words(const IpAddress& address);
+
+}  // namespace sluice::plan
