@@ -80,6 +80,21 @@ class PlainRouting(unittest.TestCase):
         self.assertGreaterEqual(counting.count(), 4)
         xdp.detach(link)
 
+    def test_xdp_sends_whole_frames_back_through_the_switch(self):
+        # No super-frames and no checksums left to hardware: or the transfer would stall.
+        vip, b2 = rack.vip4(12), self.rack.backends[2]
+        b2.ip(f"addr add {vip}/32 dev lo")
+        self.rack.router.ip(f"route add {vip} via {rack.BALANCER4}")
+        bouncer = xdp.load_bouncer(vip, b2.mac("eth0"), self.rack.balancer.mac("eth0"))
+        with self.rack.balancer.inside():
+            link = xdp.attach(bouncer, "eth0")
+        with self.rack.client.inside():
+            self.assertEqual(peers.http_get(vip), "b2")
+            self.assertEqual(peers.udp_echo(vip, b"x" * 4000), "b2")
+            with peers.connect(vip, peers.BULK_PORT) as sock:
+                self.assertEqual(peers.bulk_round(sock, 5_000_000, 5_000_000), "b2")
+        xdp.detach(link)
+
     def test_a_stolen_byte_is_noticed(self):
         with self.rack.client.inside(), peers.connect(VIPS[0], peers.BULK_PORT) as sock:
             real = peers._digest  # pylint: disable=protected-access
@@ -89,6 +104,24 @@ class PlainRouting(unittest.TestCase):
                     peers.bulk_round(sock, 1000, 1000)
             finally:
                 peers._digest = real
+
+
+class Ecmp(unittest.TestCase):
+    """The router's part of a fleet."""
+
+    def test_the_router_spreads_connections_over_its_gateways(self):
+        lab = Lab()
+        self.addCleanup(lab.close)
+        plain = rack.Rack(lab, backends=2, balancer=False, backend_name="s")
+        plain.route_vips([rack.backend4(1), rack.backend4(2)], [rack.backend6(1), rack.backend6(2)])
+        for node in plain.backends.values():
+            node.ip(f"addr add {VIPS[0]}/32 dev lo", f"addr add {VIPS[1]}/128 dev lo nodad")
+        plain.serve()
+        for vip in VIPS:
+            with plain.client.inside():
+                answered = [peers.http_get(vip) for _ in range(40)]
+            self.assertGreater(answered.count("s1"), 5)
+            self.assertGreater(answered.count("s2"), 5)
 
 
 class GoneAfterwards(unittest.TestCase):

@@ -88,7 +88,8 @@ class WideRack(SizeCase):
                 for size in (1473, 2000, 4000, 9000, 30000):
                     self.assertIn(peers.udp_echo(vip, b"\x5a" * size), ("b1", "b2", "b3"))
         after = self.balancer.reasons()
-        self.assertGreater(after["forwarded_fragment"], before["forwarded_fragment"] + 30 * 4)
+        # 30 fragments that are not their datagram's first, for each pair.
+        self.assertGreaterEqual(after["forwarded_fragment"] - before["forwarded_fragment"], 120)
         self.assertEqual(after["frag_unknown"], before["frag_unknown"])
 
 

@@ -68,6 +68,27 @@ class CountingProgram:
         return value.value
 
 
+def load_bouncer(vip: str, destination_mac: str, source_mac: str) -> int:
+    """Sends IPv4 packets for `vip` back out of their interface to another MAC address (XDP_TX):
+    the least that a balancer does."""
+    def words(mac: str) -> tuple:
+        return struct.unpack("<iH", bytes.fromhex(mac.replace(":", "")))
+    low, high = words(destination_mac)
+    source = bytes.fromhex(source_mac.replace(":", ""))
+    source_low, source_high = struct.unpack("<Hi", source)
+    (address,) = struct.unpack("<i", socket.inet_aton(vip))
+    return _load("lab_bouncer", b"".join((
+        _insn(0x61, dst=2, src=1, off=0), _insn(0x61, dst=3, src=1, off=4),  # data, data_end
+        _insn(0xbf, dst=4, src=2), _insn(0x07, dst=4, imm=34),
+        _insn(0x2d, dst=4, src=3, off=10),                # shorter than Ethernet and IPv4: pass
+        _insn(0x69, dst=5, src=2, off=12), _insn(0x55, dst=5, off=8, imm=0x0008),
+        _insn(0x61, dst=5, src=2, off=30), _insn(0x56, dst=5, off=6, imm=address),
+        _insn(0x62, dst=2, off=0, imm=low), _insn(0x6a, dst=2, off=4, imm=high),
+        _insn(0x6a, dst=2, off=6, imm=source_low), _insn(0x62, dst=2, off=8, imm=source_high),
+        _insn(0xb7, dst=0, imm=3), _insn(0x95),
+        _insn(0xb7, dst=0, imm=XDP_PASS), _insn(0x95))))
+
+
 def attach(program: int, interface: str) -> int:
     """Attaches in the network namespace at hand; the link lives as long as its descriptor."""
     return _bpf(_LINK_CREATE, struct.pack("<IIII", program, socket.if_nametoindex(interface),
