@@ -48,7 +48,8 @@ class FleetScene:
         answered = collections.Counter()
         for vip in self._fleet.vips:
             answers = traffic.ask(self._fleet.rack.client, vip, REQUESTS)
-            story.say(f"  {vip:<18}" + "  ".join(f"{name} {answers[name]}" for name in sorted(answers)))
+            counts = "  ".join(f"{name} {answers[name]}" for name in sorted(answers))
+            story.say(f"  {vip:<18}{counts}")
             answered += answers
         after = self._fleet.reasons()
         entered = sum(tap.frames() for tap in taps)
@@ -56,13 +57,13 @@ class FleetScene:
             tap.close()
         forwarded = moved(before, after, "forwarded")
         local = moved(before, after, "delivered_local")
-        by_entry = [moved(before, after, "forwarded", [n]) + moved(before, after, "delivered_local", [n])
-                    for n in ENTRIES]
+        by_entry = [moved(before, after, "forwarded", [number]) +
+                    moved(before, after, "delivered_local", [number]) for number in ENTRIES]
         stripped = moved(before, after, "decapsulated")
         good = story.check(set(answered) == set(NAMES) and sum(answered.values()) == 2 * REQUESTS,
                            "every request was answered, by all four servers in turn")
-        good &= story.check(all(by_entry), f"ECMP reached both entries: s1 took {by_entry[0]} packets, "
-                                           f"s2 took {by_entry[1]}")
+        good &= story.check(all(by_entry), f"ECMP reached both entries: s1 took {by_entry[0]} "
+                                           f"packets, s2 took {by_entry[1]}")
         good &= story.check(forwarded + local == entered,
                             f"nothing looped: {entered} packets entered, {forwarded} were sent on "
                             f"and {local} delivered where they arrived, each once")
@@ -71,7 +72,8 @@ class FleetScene:
         return good
 
     def start_traffic(self) -> None:
-        self._fleet.rack.client.fork("stream", traffic.stream, self._fleet.vips, self._tally, FAILED)
+        self._fleet.rack.client.fork("stream", traffic.stream, self._fleet.vips, self._tally,
+                                     FAILED)
 
     def view(self) -> str:
         counters = self._fleet.reasons()

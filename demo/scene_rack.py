@@ -85,11 +85,13 @@ class RackScene:
             good = good and ok
             way = {"web4": "IPv4", "web6": "IPv6", "": "-"}[group]
             rows.append([forward, vip, way, answers, "ok" if ok else "FAIL"])
-        story.say(story.table(["forward", "virtual address", "backends by", "answered by", ""], rows))
+        header = ["forward", "virtual address", "backends by", "answered by", ""]
+        story.say(story.table(header, rows))
         good &= story.check(good, "every request was answered, by every backend in turn, and no "
                                   "answer passed the balancer")
         for vip in (rack.vip4(10), rack.vip6(10)):
-            ping = self._rack.client.run("ping", "-c", "3", "-i", "0.05", "-W", "2", vip, check=False)
+            ping = self._rack.client.run("ping", "-c", "3", "-i", "0.05", "-W", "2", vip,
+                                         check=False)
             good &= story.check(ping.returncode == 0, f"ping {vip} is answered by Sluice")
         return good
 

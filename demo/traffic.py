@@ -10,7 +10,7 @@ from lab import peers
 
 
 def ask(client, vip: str, count: int) -> collections.Counter:
-    """Who answered `count` requests, each on a connection of its own; curl's, where there is one."""
+    """Who answered `count` requests, each on a connection of its own; by curl, if there is one."""
     host = f"[{vip}]" if ":" in vip else vip
     if shutil.which("curl"):
         done = client.run("curl", "--silent", "--show-error", "--max-time", "10", "--no-keepalive",
@@ -46,6 +46,7 @@ def stream(vips: list, tally, failures: str) -> None:
 
 def _knock(vip: str, port: int) -> None:
     """A connection attempt to a port that no service has; nobody waits for the answer."""
-    with socket.socket(socket.AF_INET6 if ":" in vip else socket.AF_INET, socket.SOCK_STREAM) as sock:
+    family = socket.AF_INET6 if ":" in vip else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
         sock.setblocking(False)
         sock.connect_ex((vip, port))

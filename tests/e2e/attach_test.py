@@ -114,14 +114,14 @@ class Attach(case.LabCase):
         setpriv = rack.tool("setpriv")
         paths = ("/run/sluice/state", f"{BPFFS}/sluice")
         self.rack.balancer.run("mkdir", *paths)
-        self.addCleanup(self.rack.balancer.run, "rmdir", "--ignore-fail-on-non-empty", *paths)
+        self.addCleanup(self.rack.balancer.run, "rm", "-rf", *paths)
         self.rack.balancer.run("chown", NOBODY, "/run/sluice", *paths)
         self.addCleanup(self.rack.balancer.run, "chown", "0", "/run/sluice")
         self.balancer.write(_document())
         self.balancer.start(wrapper=(setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}",
                                      "--clear-groups", f"--inh-caps={CAPABILITIES}",
-                                     f"--ambient-caps={CAPABILITIES}", f"--bounding-set=-all,{CAPABILITIES}",
-                                     "--no-new-privs"))
+                                     f"--ambient-caps={CAPABILITIES}",
+                                     f"--bounding-set=-all,{CAPABILITIES}", "--no-new-privs"))
         self.balancer.wait_resolved()
         with open(f"/proc/{self.balancer.daemon.pid}/status", encoding="ascii") as status:
             fields = dict(line.split(":\t", 1) for line in status if ":\t" in line)
@@ -184,7 +184,8 @@ class Leaks(case.LabCase):
             self.assertEqual(self.balancer.daemon.stop(), 0)
             self.rack.balancer.run(self.binaries.sluiced, "-f", rack.CONFIG, "--detach")
             self.assertEqual(agent.process.stop(), 0)
-        wait_for(lambda: self.kernel_objects() <= before, "no program, map or link but those of before")
+        wait_for(lambda: self.kernel_objects() <= before,
+                 "no program, map or link but those of before")
 
 
 if __name__ == "__main__":

@@ -142,7 +142,8 @@ class Network(case.LabCase):
         cls.rack.router.ip("addr add 10.8.0.1/24 dev far", "addr add fd00:8::1/64 dev far")
         near = cls.rack.backends[1]
         cls.far_vips = [rack.vip4(21), rack.vip6(21)]
-        groups = {"near4": {"backends": [rack.backend4(1)]}, "near6": {"backends": [rack.backend6(1)]},
+        groups = {"near4": {"backends": [rack.backend4(1)]},
+                  "near6": {"backends": [rack.backend6(1)]},
                   "far4": {"backends": ["10.9.0.2"]}, "far6": {"backends": ["fd00:9::2"]}}
         cls.start_sluice(
             rack.document(rack.services("four", VIPS[0], "ipip", "near4") +

@@ -81,7 +81,8 @@ class Demo(unittest.TestCase):
 
     def test_what_is_missing_is_named_with_its_remedy(self):
         no_root = subprocess.run([rack.tool("setpriv"), "--reuid=65534", "--clear-groups", DEMO,
-                                  "--once"], capture_output=True, text=True, check=False, timeout=30)
+                                  "--once"], capture_output=True, text=True, check=False,
+                                 timeout=30)
         self.assertEqual(no_root.returncode, 1)
         self.assertIn("need root; run it with sudo", no_root.stderr)
         no_build = subprocess.run([DEMO, "--once", "--build", "/nonexistent"], capture_output=True,

@@ -53,9 +53,8 @@ class FleetCase(case.LabCase):
         talks = [peers.Conversation(self.rack.client, vip) for vip in self.fleet.vips * 3]
         for talk in talks:
             wait_for(lambda talk=talk: talk.rounds() >= 2, "first rounds")
-        self.rack.route_vips([rack.backend4(2)], [rack.backend6(2)])
-        self.addCleanup(self.rack.route_vips, [rack.backend4(n) for n in ENTRIES],
-                        [rack.backend6(n) for n in ENTRIES])
+        self.fleet.route([2])
+        self.addCleanup(self.fleet.route, ENTRIES)
         seen = [talk.rounds() for talk in talks]
         for talk, rounds in zip(talks, seen):
             wait_for(lambda talk=talk, rounds=rounds: talk.rounds() >= rounds + 2,

@@ -158,8 +158,8 @@ class GoneAfterwards(unittest.TestCase):
 def check_gone(test, processes, namespaces) -> None:
     """Those processes end, and no process is left in those network namespaces."""
     wait_for(lambda: not any(_lives(pid) for pid in processes), "end of all processes of the run")
-    test.assertEqual(namespaces_of(pid for pid in os.listdir("/proc") if pid.isdigit()) & namespaces,
-                     set())
+    held = namespaces_of(pid for pid in os.listdir("/proc") if pid.isdigit())
+    test.assertEqual(held & namespaces, set())
 
 
 def namespaces_of(pids) -> set:

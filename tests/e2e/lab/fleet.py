@@ -24,9 +24,14 @@ class Fleet:
     def __init__(self, lab: Lab, binaries: Binaries):
         self.vips = [rack.vip4(10), rack.vip6(10)]
         self.rack = Rack(lab, backends=len(SERVERS), balancer=False, backend_name="s")
-        self.rack.route_vips([rack.backend4(n) for n in ENTRIES], [rack.backend6(n) for n in ENTRIES])
+        self.route(ENTRIES)
         self.balancers = {number: Balancer(node, binaries)
                           for number, node in self.rack.backends.items()}
+
+    def route(self, entries) -> None:
+        """Makes these servers, by number, the router's gateways to the VIPs."""
+        self.rack.route_vips([rack.backend4(number) for number in entries],
+                             [rack.backend6(number) for number in entries])
 
     def document(self, number: int) -> dict:
         """What server `number` is told: the same for all but its own tunnel endpoints."""

@@ -9,8 +9,8 @@ network namespaces of its own, and calls `main` there. Everything a run makes ha
                  `-- network namespaces, seen by no other process
 
 When the child ends, for whatever reason, the kernel kills every process of its PID namespace; with
-the last of them the namespaces go, and with those links, pins, XDP programs and temporary files. The
-child is killed when the caller is, SIGKILL included. There is no clean-up code that could be
+the last of them the namespaces go, and with those links, pins, XDP programs and temporary files.
+The child is killed when the caller is, SIGKILL included. There is no clean-up code that could be
 missed.
 """
 

@@ -33,7 +33,7 @@ class LabError(Exception):
 
 
 def wait_for(condition, what: str, seconds: float = 10.0, step: float = 0.02):
-    """Polls `condition` until it is true and returns its value; LabError names `what` if it never is."""
+    """Polls `condition` until it is true and returns its value; LabError names `what` otherwise."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -97,7 +97,8 @@ class Node:
         os.close(done)
         with os.fdopen(ready) as answer:
             problem = answer.read()
-        require(problem == "ok", f"no namespaces for {name}: {problem}", "run on a kernel that has them")
+        require(problem == "ok", f"no namespaces for {name}: {problem}",
+                "run on a kernel that has them")
         self._net = os.open(f"/proc/{self.holder}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._mount = os.open(f"/proc/{self.holder}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
 

@@ -131,7 +131,7 @@ def _echo(family: int, who: str) -> None:
         if family == socket.AF_INET6:
             info = info[:16] + bytes(4)  # in6_pktinfo: address, any interface
         else:
-            info = bytes(4) + info[8:12] + bytes(4)  # in_pktinfo: source is what was the destination
+            info = bytes(4) + info[8:12] + bytes(4)  # in_pktinfo: from where the question went to
         sock.sendmsg([who.encode() + b" ", data], [(level, kind, info)], 0, sender)
 
 
@@ -239,7 +239,7 @@ class Conversation:
 
 
 class Tap:
-    """Counts frames on an interface that come from an IP address (outermost header), in the kernel."""
+    """Counts frames on an interface whose outermost IP header has that source, in the kernel."""
 
     def __init__(self, node, interface: str, source: str):
         is_ip6 = ":" in source

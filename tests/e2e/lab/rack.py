@@ -52,11 +52,13 @@ class Binaries:
 
     def __init__(self, build: str = ""):
         root = pathlib.Path(__file__).resolve().parents[3]
-        build = pathlib.Path(build or os.environ.get("SLUICE_BUILD") or root / "build/release").absolute()
+        build = pathlib.Path(build or os.environ.get("SLUICE_BUILD") or root / "build/release")
+        build = build.absolute()
         self.sluiced = build / "daemon/sluiced"
         self.sluice = build / "cli/sluice"
         for path in (self.sluiced, self.sluice):
-            require(path.exists(), f"{path} is missing", "build first: ./dev build, or set SLUICE_BUILD")
+            require(path.exists(), f"{path} is missing",
+                    "build first: ./dev build, or set SLUICE_BUILD")
 
 
 class Balancer:
@@ -130,7 +132,8 @@ def unresolved_of(listing: dict) -> list:
 class Agent:
     """`sluice agent run` on a backend."""
 
-    def __init__(self, node: Node, binaries: Binaries, vips, sources=(TUNNEL4, TUNNEL6), options=()):
+    def __init__(self, node: Node, binaries: Binaries, vips, sources=(TUNNEL4, TUNNEL6),
+                 options=()):
         self.node = node
         self.binaries = binaries
         words = ["--interface", "eth0"]
@@ -185,7 +188,8 @@ class Rack:
         self.lab.link(self.client, "eth0", self.router, "client", self.mtu)
         self.client.ip(f"addr add {CLIENT4}/24 dev eth0", f"addr add {CLIENT6}/64 dev eth0",
                        "route add default via 198.51.100.1", "route add default via 2001:db8:c::1")
-        self.router.ip("addr add 198.51.100.1/24 dev client", "addr add 2001:db8:c::1/64 dev client")
+        self.router.ip("addr add 198.51.100.1/24 dev client",
+                       "addr add 2001:db8:c::1/64 dev client")
         self._plug(self.router, "rack")
         self.router.ip("addr add 10.0.0.1/24 dev rack", "addr add fd00:10::1/64 dev rack")
 
@@ -243,9 +247,10 @@ def groups(count: int = 3) -> dict:
 def services(name: str, vip: str, forward: str, group: str = "") -> list:
     """HTTP, bulk transfer and echo on one VIP."""
     common = {"forward": forward} | ({"group": group} if group else {})
-    return [{"name": f"{name}-http", "vip": vip, "protocol": "tcp", "port": peers.HTTP_PORT} | common,
-            {"name": f"{name}-bulk", "vip": vip, "protocol": "tcp", "port": "7000-7009"} | common,
-            {"name": f"{name}-echo", "vip": vip, "protocol": "udp", "port": peers.ECHO_PORT} | common]
+    ports = (("http", "tcp", peers.HTTP_PORT), ("bulk", "tcp", "7000-7009"),
+             ("echo", "udp", peers.ECHO_PORT))
+    return [{"name": f"{name}-{kind}", "vip": vip, "protocol": protocol, "port": port} | common
+            for kind, protocol, port in ports]
 
 
 def document(service_list: list, interfaces=("eth0",), group_map=None, **node_settings) -> dict:

@@ -34,7 +34,8 @@ def setns(fd: int, kind: int) -> None:
 def mount(kind: str, target: str, options: str = "") -> None:
     """Mounts a new file system of that kind."""
     _checked(f"mount {kind} on {target}",
-             _libc.mount(kind.encode(), target.encode(), kind.encode(), 0, options.encode() or None))
+             _libc.mount(kind.encode(), target.encode(), kind.encode(), 0,
+                         options.encode() or None))
 
 
 def make_mounts_private() -> None:
