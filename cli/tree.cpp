@@ -7,6 +7,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <memory>
 
@@ -137,7 +138,17 @@ void add_agent_source(Tree& tree, CLI::App* app) {
                     "Source prefix of the balancers' tunnels; may be repeated")
         ->type_name("PREFIX");
     app->add_option("--gue-port", agent.gue_port, "UDP port of GUE (default 6080)")
-        ->type_name("PORT");
+        ->type_name("PORT")
+        ->check(CLI::Validator(
+            [](std::string& value) {
+                unsigned port = 0;
+                const char* end = value.data() + value.size();
+                const auto [last, error] = std::from_chars(value.data(), end, port);
+                const bool is_port = error == std::errc() && last == end && port - 1 < 65535;
+                return is_port ? std::string()
+                               : fmt::format("'{}' is not a port (1..65535)", value);
+            },
+            "", ""));
     tree.allow(app->add_option("--xdp-mode", agent.xdp_mode,
                                "Where in the kernel to attach: auto (default), native or generic")
                    ->type_name("MODE"),

@@ -122,7 +122,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     void write(Response response, unsigned version, bool keep_alive) {
         answer_ = {};
-        answer_.version(version);
+        answer_.version(version == 10 ? 10 : 11);  // What a peer made up is not repeated.
         answer_.result(response.status);
         answer_.set(http::field::server, std::string("sluiced/") + sluice::version());
         answer_.set(http::field::content_type, "application/json");
