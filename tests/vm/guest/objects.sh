@@ -1,0 +1,17 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The BPF objects and this kernel's verifier. Those for instruction set v3 load, whatever the
+# configuration asks of them; those for v4 are refused here, which is why the loader probes, and
+# `sluice doctor` says so.
+set -eu
+. tests/vm/guest/lab.sh
+objects=$SLUICE_BUILD/bpf
+
+"$SLUICE_BUILD/tests/vm/vm_verify" "$objects"/{root,lb,agent}_v3.bpf.o || fail "v3 is refused"
+
+if "$SLUICE_BUILD/tests/vm/vm_verify" "$objects/lb_v4.bpf.o" >/tmp/v4; then
+    fail "this kernel takes v4: it is not the oldest supported one"
+fi
+grep -q 'unknown opcode' /tmp/v4 || fail "v4 is refused for another reason: $(cat /tmp/v4)"
+echo "v4 is refused: $(grep -m 1 'unknown opcode' /tmp/v4)"
