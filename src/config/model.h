@@ -23,10 +23,12 @@ enum class Affinity { five_tuple, source, source_port };
 enum class BackendState { ready, drain, maint };
 enum class Unmatched { drop, pass };
 
-/// A place in the file, for messages about things found after parsing.
+/// A place in the file, for messages about things found after parsing. All marks are equal: where a
+/// thing stands in its file does not make it another thing.
 struct Mark {
     std::uint32_t line = 0;    ///< 1-based; 0: from a default.
     std::uint32_t column = 0;  ///< 1-based.
+    friend bool operator==(const Mark& /*left*/, const Mark& /*right*/) { return true; }
 };
 
 /// Host byte order, inclusive. `any` has first = 0 and last = 65535 and is a class of its own.
@@ -47,6 +49,7 @@ struct Backend {
     std::uint32_t weight = 1;  ///< 0..SLC_MAX_WEIGHT; 0 takes no new connections.
     BackendState state = BackendState::ready;
     Mark mark;
+    bool operator==(const Backend&) const = default;
 };
 
 /// Backends that one or more services share. A service that lists backends of its own gets a group
@@ -57,6 +60,7 @@ struct Group {
     std::vector<Backend> backends;
     bool anonymous = false;  ///< Made for one service's own list.
     Mark mark;
+    bool operator==(const Group&) const = default;
 };
 
 struct Service {
@@ -74,6 +78,7 @@ struct Service {
     std::string customer;  ///< Empty: none.
     std::string policy;
     Mark mark;
+    bool operator==(const Service&) const = default;
 };
 
 struct Protected {
@@ -81,11 +86,13 @@ struct Protected {
     std::string customer;
     std::string policy;
     Mark mark;
+    bool operator==(const Protected&) const = default;
 };
 
 struct Decap {
     std::vector<IpPrefix> from;          ///< Sources of tunnels that are stripped.
     std::vector<IpAddress> addresses;    ///< Where they end; empty: every address of this node.
+    bool operator==(const Decap&) const = default;
 };
 
 struct Node {
@@ -96,11 +103,13 @@ struct Node {
     std::optional<IpPrefix> tunnel_source6;
     std::array<std::uint64_t, 2> ring_secret{};  ///< Zero when not configured; sluiced warns then.
     bool has_ring_secret = false;
+    std::string ring_secret_file;  ///< As written; load_secrets (config/load.h) reads it.
     std::uint32_t icmp_rate = 1000;  ///< Answers to ICMP per second and CPU.
     std::uint16_t gue_port = 6080;
     std::string next;  ///< bpffs path of a pinned XDP program, or empty.
     std::optional<Decap> decap;
     Mark mark;
+    bool operator==(const Node&) const = default;
 };
 
 struct Config {
@@ -108,6 +117,7 @@ struct Config {
     std::vector<Group> groups;
     std::vector<Service> services;
     std::vector<Protected> protected_prefixes;
+    bool operator==(const Config&) const = default;
 };
 
 /// The words of the configuration, the CLI, the API and the metrics.

@@ -22,7 +22,8 @@ struct Diagnostic {
     std::uint32_t column = 0;  ///< 1-based, in bytes.
     std::string path;          ///< "services[0].port".
     std::string message;
-    std::string source_line;   ///< The line itself, for the caret; may be empty.
+    std::string source_line;   ///< The line, or the part of a long one around the place.
+    std::uint32_t caret = 0;   ///< Characters of source_line before the place.
 
     [[nodiscard]] std::string text() const;
 };

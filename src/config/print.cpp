@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/print.h"
+
+#include <cstdio>
+
+#include "config/yaml_text.h"
+
+namespace sluice::config {
+namespace {
+
+void print_node(const Node& node, YamlText& out) {
+    out.line(0, "node:");
+    out.entry(1, "name", node.name);
+    out.list(1, "interfaces", node.interfaces);
+    out.entry(1, "xdp_mode", name_of(node.xdp_mode));
+    if (node.tunnel_source4 || node.tunnel_source6) {
+        out.line(1, "tunnel_source:");
+        if (node.tunnel_source4) out.entry(2, "ipv4", node.tunnel_source4->text());
+        if (node.tunnel_source6) out.entry(2, "ipv6", node.tunnel_source6->text());
+    }
+    if (!node.ring_secret_file.empty()) {
+        out.entry(1, "ring_secret_file", node.ring_secret_file);
+    } else if (node.has_ring_secret) {
+        char digits[33];
+        std::snprintf(digits, sizeof digits, "%016llx%016llx",
+                      static_cast<unsigned long long>(node.ring_secret[0]),
+                      static_cast<unsigned long long>(node.ring_secret[1]));
+        out.entry(1, "ring_secret", digits);
+    }
+    out.line(1, "icmp_rate: " + std::to_string(node.icmp_rate));
+    out.line(1, "gue_port: " + std::to_string(node.gue_port));
+    if (!node.next.empty()) out.entry(1, "next", node.next);
+    if (!node.decap) return;
+    out.line(1, "decap:");
+    out.list(2, "from", texts_of(node.decap->from));
+    std::vector<std::string> addresses;
+    for (const IpAddress& address : node.decap->addresses) addresses.push_back(address.text());
+    out.list(2, "addresses", addresses);
+}
+
+void print_backends(const Group& group, int depth, YamlText& out) {
+    if (group.backends.empty()) {
+        out.line(depth, "backends: []");
+        return;
+    }
+    out.line(depth, "backends:");
+    for (const Backend& backend : group.backends)
+        out.line(depth + 1, "- {address: " + YamlText::quote(backend.address.text()) +
+                                ", weight: " + std::to_string(backend.weight) +
+                                ", state: " + name_of(backend.state) + "}");
+}
+
+void print_groups(const Config& config, YamlText& out) {
+    bool begun = false;
+    for (const Group& group : config.groups) {
+        if (group.anonymous) continue;
+        if (!begun) out.line(0, "groups:");
+        begun = true;
+        out.line(1, YamlText::quote(group.name) + ":");
+        out.entry(2, "balance", name_of(group.balance));
+        print_backends(group, 2, out);
+    }
+}
+
+void print_service(const Config& config, const Service& service, YamlText& out) {
+    out.line(1, "- name: " + YamlText::quote(service.name));
+    out.entry(2, "vip", text_of(service.vip));
+    out.entry(2, "protocol", name_of(service.protocol));
+    out.entry(2, "port", text_of(service.ports));
+    out.entry(2, "forward", name_of(service.forward));
+    if (service.forward != Forward::local) {
+        const Group& group = config.groups[service.group];
+        if (group.anonymous)
+            print_backends(group, 2, out);
+        else
+            out.entry(2, "group", group.name);
+    }
+    out.entry(2, "balance", name_of(service.balance));
+    out.entry(2, "affinity", name_of(service.affinity));
+    out.line(2, "dscp: " + (service.dscp_copy ? "copy" : std::to_string(service.dscp)));
+    out.entry(2, "unmatched", name_of(service.unmatched));
+    if (!service.customer.empty()) out.entry(2, "customer", service.customer);
+    if (!service.policy.empty()) out.entry(2, "policy", service.policy);
+}
+
+void print_protected(const Protected& item, YamlText& out) {
+    out.line(1, "- prefix: " + YamlText::quote(text_of(item.prefix)));
+    if (!item.customer.empty()) out.entry(2, "customer", item.customer);
+    if (!item.policy.empty()) out.entry(2, "policy", item.policy);
+}
+
+}  // namespace
+
+std::string YamlText::quote(std::string_view value) {
+    std::string out = "\"";
+    for (const char c : value) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (byte < 0x20 || byte == 0x7f) {
+            char escape[5];
+            std::snprintf(escape, sizeof escape, "\\x%02x", byte);
+            out += escape;
+        } else {
+            out += c;
+        }
+    }
+    return out + "\"";
+}
+
+std::string text_of(const IpPrefix& prefix) {
+    return prefix.is_host() ? prefix.address.text() : prefix.text();
+}
+
+std::vector<std::string> texts_of(const std::vector<IpPrefix>& prefixes) {
+    std::vector<std::string> out;
+    out.reserve(prefixes.size());
+    for (const IpPrefix& prefix : prefixes) out.push_back(text_of(prefix));
+    return out;
+}
+
+std::string to_yaml(const Config& config) {
+    YamlText out;
+    out.line(0, "version: 1");
+    print_node(config.node, out);
+    print_groups(config, out);
+    if (!config.services.empty()) out.line(0, "services:");
+    for (const Service& service : config.services) print_service(config, service, out);
+    if (!config.protected_prefixes.empty()) out.line(0, "protected:");
+    for (const Protected& item : config.protected_prefixes) print_protected(item, out);
+    return std::move(out).take();
+}
+
+}  // namespace sluice::config

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// Typed reading of a YamlTree. Every function reports what it cannot accept and returns nothing
+/// then, so that callers go on with the next value: all mistakes come out in one pass. Used inside
+/// config/ only.
+
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ip.h"
+#include "config/diagnostics.h"
+#include "config/keys.h"
+#include "config/yaml_tree.h"
+
+namespace sluice::config {
+
+struct Reader {
+    const YamlTree& tree;
+    Findings& findings;
+
+    void error(const YamlNode& node, const Path& path, std::string message) const {
+        findings.error(node.mark, path.text(), std::move(message));
+    }
+};
+
+/// The entries of one map by key. Reports unknown and repeated keys when it is made.
+class MapReader {
+ public:
+    static constexpr std::size_t kMaxKeys = 16;
+
+    /// A `map` that is no map is reported and reads as empty; `valid()` tells.
+    MapReader(const Reader& in, const YamlNode& map, const Path& path, const KeySet& keys);
+
+    [[nodiscard]] bool valid() const { return valid_; }
+    /// The value of a key of the KeySet, or nullptr.
+    [[nodiscard]] const YamlNode* find(std::string_view key) const;
+    /// The same; a missing one is reported as such at the map.
+    [[nodiscard]] const YamlNode* require(std::string_view key) const;
+    [[nodiscard]] const Path& path() const { return path_; }
+
+ private:
+    [[nodiscard]] std::size_t index_of(std::string_view key) const;
+    void add(const YamlNode& key, const YamlNode& value);
+
+    const Reader& in_;
+    const YamlNode& map_;
+    Path path_;
+    const KeySet& keys_;
+    std::array<const YamlNode*, kMaxKeys> values_{};
+    std::array<std::uint32_t, kMaxKeys> lines_{};
+    bool valid_ = false;
+};
+
+/// Reports anything but a map, or anything but a list. What is `refused` was reported already.
+bool expect_map(const Reader& in, const YamlNode& node, const Path& path);
+bool expect_list(const Reader& in, const YamlNode& node, const Path& path);
+
+std::optional<std::string> read_string(const Reader& in, const YamlNode& node, const Path& path);
+/// Plain decimal digits within min..max; `noun` as in "70000 is not a port (1..65535)".
+std::optional<std::uint32_t> read_number(const Reader& in, const YamlNode& node, const Path& path,
+                                         std::string_view noun, std::uint32_t min,
+                                         std::uint32_t max);
+std::optional<std::string> read_name(const Reader& in, const YamlNode& node, const Path& path);
+std::optional<IpAddress> read_address(const Reader& in, const YamlNode& node, const Path& path);
+std::optional<IpPrefix> read_prefix(const Reader& in, const YamlNode& node, const Path& path);
+/// A list of prefixes or interface names: at least one, at most `limit`, none twice.
+std::vector<IpPrefix> read_prefixes(const Reader& in, const YamlNode& node, const Path& path,
+                                    std::size_t limit);
+std::vector<std::string> read_interfaces(const Reader& in, const YamlNode& node, const Path& path);
+
+/// Only `version: 1` is known to this build. False when the rest should not be read: it may have
+/// another meaning.
+bool read_version(const Reader& in);
+
+/// Index of the word among `words`, which the message lists.
+std::optional<std::size_t> read_choice(const Reader& in, const YamlNode& node, const Path& path,
+                                       std::span<const std::string_view> words);
+
+/// One of an enumeration's values, by the words of name_of().
+template <typename Enum, std::size_t kCount>
+std::optional<Enum> read_word(const Reader& in, const YamlNode& node, const Path& path,
+                              const std::array<Enum, kCount>& values) {
+    std::array<std::string_view, kCount> words;
+    for (std::size_t i = 0; i < kCount; ++i) words[i] = name_of(values[i]);
+    const auto index = read_choice(in, node, path, words);
+    if (!index) return std::nullopt;
+    return values[*index];
+}
+
+/// A value of a map if the key is there and right, else what `out` held.
+template <typename Enum, std::size_t kCount>
+void assign_word(const Reader& in, const MapReader& map, std::string_view key,
+                 const std::array<Enum, kCount>& values, Enum& out) {
+    if (const YamlNode* node = map.find(key))
+        out = read_word(in, *node, map.path().at(key), values).value_or(out);
+}
+
+/// Finds what is listed twice. `first_line_of` keeps one entry for each value seen.
+class Seen {
+ public:
+    /// The line on which `text` stood first, or 0 when this is the first.
+    std::uint32_t line_of(const std::string& text, Mark mark) {
+        const auto [entry, fresh] = lines_.try_emplace(text, mark.line);
+        return fresh ? 0 : entry->second;
+    }
+
+ private:
+    std::unordered_map<std::string, std::uint32_t> lines_;
+};
+
+}  // namespace sluice::config
