@@ -161,5 +161,5 @@ int slc_decap(struct xdp_md *ctx)
     struct slc_pkt pkt = {};
 
     slc_resume(&pkt);
-    return slc_enter_decap(ctx, &pkt);
+    return slc_stage_decap(ctx, &pkt);
 }

@@ -207,6 +207,8 @@ SLC_INLINE int slc_stage_decap(struct xdp_md *ctx, struct slc_pkt *pkt)
         return slc_pass(ctx, pkt, SLC_STAGE_DECAP, SLC_REASON_NOT_OURS);
     if (!slc_is_peer(pkt))
         return slc_pass(ctx, pkt, SLC_STAGE_DECAP, SLC_REASON_DECAP_SOURCE_REFUSED);
+    if (!pkt->whole)
+        return slc_pass(ctx, pkt, SLC_STAGE_DECAP, SLC_REASON_DECAP_VIA_FRAGMENT);
     fault = slc_tunnel_header(ctx, pkt, &inner, &family);
     if (fault)
         return slc_drop(ctx, pkt, SLC_STAGE_DECAP, fault);
@@ -218,13 +220,4 @@ SLC_INLINE int slc_stage_decap(struct xdp_md *ctx, struct slc_pkt *pkt)
     if (fault)
         return slc_drop(ctx, pkt, SLC_STAGE_DECAP, fault);
     return slc_pass(ctx, pkt, SLC_STAGE_DECAP, SLC_REASON_DECAPSULATED);
-}
-
-/* Whether the outer header is whole; a fragment of a tunnel packet has no inner header to look at.
- */
-SLC_INLINE int slc_enter_decap(struct xdp_md *ctx, struct slc_pkt *pkt)
-{
-    if (!pkt->is_ip6 && !pkt->whole)
-        return slc_pass(ctx, pkt, SLC_STAGE_DECAP, SLC_REASON_DECAP_VIA_FRAGMENT);
-    return slc_stage_decap(ctx, pkt);
 }

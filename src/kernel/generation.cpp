@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "kernel/lpm.h"
+#include "kernel/tables.h"
 
 namespace sluice::kernel {
 namespace {
@@ -38,38 +38,18 @@ bool needed(const Stage& stage, const slc_node& node) {
     return stage.features == 0 || (node.features & stage.features) != 0;
 }
 
-std::uint32_t at_least_one(std::size_t entries) {
-    return static_cast<std::uint32_t>(std::max<std::size_t>(entries, 1));
-}
-
 std::uint32_t cells_for(const plan::Image& image) {
     // Every cell may be rewritten once before the grace period ends, and cell 0 means "none".
     return 2 * image.templates + 64;
 }
 
-template <typename T>
-Result<void> copy_into(int fd, const std::vector<T>& content, const char* name) {
-    if (content.empty()) return {};
-    auto map = SLC_TRY(
-        MappedArray<T>::map(fd, static_cast<std::uint32_t>(content.size()), name), "fill");
-    std::memcpy(map.all().data(), content.data(), content.size() * sizeof(T));
-    return {};
-}
-
 Result<void> set_sizes(BpfObject& object, const plan::Image& image) {
+    SLC_CHECK(size_destinations(object, image), "size tables");
     const std::pair<const char*, std::size_t> sizes[] = {
-        {"slc_vips", image.vips.size()},
-        {"slc_ports", image.ports.size()},
-        {"slc_port_ranges", image.ranges.size()},
-        {"slc_services", image.services.size()},
-        {"slc_rings", image.rings.size()},
-        {"slc_slots", image.slots.size()},
-        {"slc_members", image.highest_member + 1},
+        {"slc_ports", image.ports.size()},       {"slc_port_ranges", image.ranges.size()},
+        {"slc_services", image.services.size()}, {"slc_rings", image.rings.size()},
+        {"slc_slots", image.slots.size()},       {"slc_members", image.highest_member + 1},
         {"slc_templates", cells_for(image)},
-        {"slc_prefixes4", image.prefixes.size()},
-        {"slc_prefixes6", image.prefixes.size()},
-        {"slc_peers4", image.peers.size()},
-        {"slc_peers6", image.peers.size()},
     };
     for (const auto& [name, entries] : sizes)
         SLC_CHECK(object.set_max_entries(name, at_least_one(entries)), "size tables");
@@ -92,13 +72,12 @@ Result<Generation> Generation::load(const plan::Image& image, const StateMaps& s
     SLC_CHECK(out.object_.set_node(&node, sizeof node), "load");
     SLC_CHECK(out.object_.load(options.verbose_log), "load");
     SLC_CHECK(out.fill(image), "load");
-    SLC_CHECK(out.fill_tries(image), "load");
     SLC_CHECK(out.fill_stages(image, options), "load");
     return out;
 }
 
 Result<void> Generation::fill(const plan::Image& image) {
-    SLC_CHECK(copy_into(map_fd("slc_vips"), image.vips, "slc_vips"), "fill");
+    SLC_CHECK(fill_destinations(object_, image), "fill");
     SLC_CHECK(copy_into(map_fd("slc_ports"), image.ports, "slc_ports"), "fill");
     SLC_CHECK(copy_into(map_fd("slc_port_ranges"), image.ranges, "slc_port_ranges"), "fill");
     SLC_CHECK(copy_into(map_fd("slc_services"), image.services, "slc_services"), "fill");
@@ -119,17 +98,6 @@ Result<void> Generation::fill(const plan::Image& image) {
     for (const auto& member : image.members)
         members_.all()[member.id].group = static_cast<slc_u32>(member.group);
     for (std::uint32_t cell = templates_.size() - 1; cell > 0; --cell) free_cells_.push_back(cell);
-    return {};
-}
-
-Result<void> Generation::fill_tries(const plan::Image& image) {
-    for (const auto& entry : image.prefixes)
-        SLC_CHECK(lpm_set(map_fd(entry.prefix.address.is_ip6 ? "slc_prefixes6" : "slc_prefixes4"),
-                          entry.prefix, entry.record),
-                  "VIP prefix " + entry.prefix.text());
-    for (const auto& prefix : image.peers)
-        SLC_CHECK(lpm_set(map_fd(prefix.address.is_ip6 ? "slc_peers6" : "slc_peers4"), prefix, 1),
-                  "tunnel source " + prefix.text());
     return {};
 }
 

@@ -48,6 +48,7 @@ class Generation {
     void reclaim();
 
     [[nodiscard]] std::span<std::uint64_t> slots() { return slots_.all(); }
+    [[nodiscard]] std::span<const std::uint64_t> slots() const { return slots_.all(); }
     [[nodiscard]] std::span<std::uint64_t> rings() { return rings_.all(); }
     [[nodiscard]] std::span<slc_member> members() { return members_.all(); }
     [[nodiscard]] std::span<const slc_template> templates() const { return templates_.all(); }
@@ -58,7 +59,6 @@ class Generation {
    private:
     explicit Generation(BpfObject object) : object_(std::move(object)) {}
     Result<void> fill(const plan::Image& image);
-    Result<void> fill_tries(const plan::Image& image);
     Result<void> fill_stages(const plan::Image& image, const LoadOptions& options);
 
     BpfObject object_;

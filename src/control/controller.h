@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// The one that puts a configuration into force and keeps it true: configuration -> image ->
+/// generation -> live, then neighbours and routes into header templates for as long as it runs.
+///
+///   open()        looks at the kernel, touches nothing
+///   apply_file()  whole or not at all: what was live stays live when anything fails
+///   on_network()  the network changed: templates follow
+///   on_tick()     once a second: asks again, attaches again, frees what packets left behind
+///
+/// Not thread-safe: one event loop owns it.
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/model.h"
+#include "control/status.h"
+#include "kernel/generation.h"
+#include "kernel/instance.h"
+#include "kernel/network_port.h"
+#include "kernel/state_maps.h"
+#include "plan/ids.h"
+#include "plan/image.h"
+
+namespace sluice::control {
+
+class Controller : public NodeView {
+   public:
+    struct Options {
+        std::string config_file = "/etc/sluice/sluice.yaml";
+        std::string bpffs = "/sys/fs/bpf/sluice";
+        std::string state_dir = "/var/lib/sluice";
+        bool verbose = false;  ///< Verifier logs whole, to standard error.
+    };
+
+    static Result<std::unique_ptr<Controller>> open(Options options);
+    /// For tests: a network that is told instead of asked.
+    static Result<std::unique_ptr<Controller>> open(Options options,
+                                                    std::unique_ptr<kernel::NetworkPort> network);
+    ~Controller() override;
+
+    Result<void> apply_file();
+    Result<void> reload() override { return apply_file(); }
+
+    [[nodiscard]] int network_fd() const { return network_->fd(); }
+    void on_network();
+    void on_tick();
+
+    NodeStatus status() override;
+    std::string config_text() override { return text_; }
+
+    /// Removes everything of the instance that `options.config_file` names.
+    static Result<void> detach(const Options& options);
+
+   private:
+    /// What one configuration needs to be live. Built beside the live one, then exchanged.
+    struct Live {
+        config::Config config;
+        plan::Image image;
+        plan::IdStore ids;
+        std::optional<kernel::Generation> generation;
+        std::vector<kernel::Attachment> attachments;
+        std::map<IpAddress, plan::NextHop> hops;
+        std::map<IpAddress, std::vector<std::size_t>> members_at;  ///< Index into image.members.
+        std::string digest;
+        std::uint32_t number = 0;
+    };
+
+    Controller(Options options, std::unique_ptr<kernel::NetworkPort> network,
+               kernel::InstructionSet isa);
+
+    Result<void> apply(const std::string& text);
+    Result<config::Config> read_config(const std::string& text) const;
+    Result<Live> prepare(config::Config config);
+    Result<void> open_instance(const std::string& node);
+    Result<void> make_live(Live next, const std::string& text);
+    Result<void> swap_in(Live& next);
+    static std::set<IpAddress> watched_by(const Live& live);
+    Result<std::vector<kernel::Attachment>> attach(const config::Node& node,
+                                                   std::vector<std::string>& added);
+    Result<void> write_hop(Live& live, const IpAddress& address);
+    Result<void> write_member(Live& live, const plan::ImageMember& member,
+                              const plan::NextHop& hop);
+    Result<void> set_cell(Live& live, std::uint32_t member, std::uint32_t variant,
+                          const slc_template* header);
+    Result<plan::IdStore> load_ids() const;
+    Result<void> save_ids(const plan::IdStore& ids) const;
+    void attach_again();
+
+    void fill_interfaces(NodeStatus& out) const;
+    void fill_backends(NodeStatus& out) const;
+    void fill_services(NodeStatus& out) const;
+    void fill_counters(NodeStatus& out) const;
+    void fill_problems(NodeStatus& out) const;
+
+    Options options_;
+    std::unique_ptr<kernel::NetworkPort> network_;
+    kernel::InstructionSet isa_;
+    std::optional<kernel::Instance> instance_;
+    std::optional<kernel::StateMaps> state_;
+    std::optional<Live> live_;
+    std::string text_;
+    ReloadStatus reload_;
+    std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
+};
+
+}  // namespace sluice::control

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The status half of the controller: what is in force, as plain values.
+
+#include <algorithm>
+#include <map>
+
+#include "base/version.h"
+#include "control/controller.h"
+#include "plan/header_template.h"
+#include "plan/reasons.h"
+
+namespace sluice::control {
+namespace {
+
+template <typename Counter>
+Traffic traffic_at(const std::vector<Counter>& counters, std::uint32_t index) {
+    if (index >= counters.size()) return {};
+    return {counters[index].packets, counters[index].bytes};
+}
+
+bool takes_traffic(const config::Backend& backend) {
+    return backend.state == config::BackendState::ready && backend.weight > 0;
+}
+
+bool reachable(const plan::NextHop& hop) {
+    return hop.state == plan::HopState::resolved || hop.state == plan::HopState::local;
+}
+
+std::vector<OwnerStatus> owners(const std::map<std::string, std::uint32_t>& names,
+                                const std::vector<slc_counter>& counters) {
+    std::vector<OwnerStatus> out;
+    for (const auto& [name, id] : names) out.push_back({name, id, traffic_at(counters, id)});
+    return out;
+}
+
+}  // namespace
+
+NodeStatus Controller::status() {
+    NodeStatus out;
+    out.version = version();
+    out.config_file = options_.config_file;
+    out.started = started_;
+    out.reload = reload_;
+    out.instruction_set = kernel::name_of(isa_);
+    if (!live_) {
+        out.degraded = true;
+        out.problems.push_back("no configuration is in force");
+        return out;
+    }
+    out.node = live_->config.node.name;
+    out.generation = live_->number;
+    out.config_digest = live_->digest;
+    fill_interfaces(out);
+    fill_backends(out);
+    fill_services(out);
+    fill_counters(out);
+    for (const auto& program : live_->generation->programs())
+        out.programs.push_back({program.name, program.instructions, program.instructions_built});
+    fill_problems(out);
+    return out;
+}
+
+void Controller::fill_interfaces(NodeStatus& out) const {
+    for (const auto& attachment : live_->attachments) {
+        InterfaceStatus entry;
+        entry.name = attachment.interface;
+        entry.ifindex = attachment.ifindex;
+        entry.xdp_mode = attachment.generic ? "generic" : "native";
+        entry.attached = instance_->is_attached(attachment.interface);
+        if (const auto link = network_->link_info(attachment.interface)) {
+            entry.driver = link->kind;
+            entry.mtu = link->mtu;
+        }
+        out.interfaces.push_back(std::move(entry));
+    }
+}
+
+void Controller::fill_backends(NodeStatus& out) const {
+    const auto counters = state_->members();
+    std::map<std::uint32_t, std::uint64_t> slots_of;
+    std::map<std::size_t, std::uint64_t> slots_in_group;
+    const auto slots = live_->generation->slots();
+    for (const auto& ring : live_->image.ring_list) {
+        if (ring.empty) continue;
+        const std::uint64_t size = std::uint64_t{1} << ring.log2;
+        slots_in_group[ring.group] += size;
+        for (std::uint64_t i = 0; i < size; ++i)
+            ++slots_of[SLC_SLOT_CURRENT(slots[ring.offset + i])];
+    }
+    for (const auto& member : live_->image.members) {
+        const auto& group = live_->config.groups[member.group];
+        const auto& backend = group.backends[member.backend];
+        const auto hop = live_->hops.find(member.address);
+        BackendStatus entry;
+        entry.group = group.name;
+        entry.address = member.address;
+        entry.member = member.id;
+        entry.weight = backend.weight;
+        entry.state = backend.state;
+        if (hop != live_->hops.end()) {
+            entry.hop = hop->second.state;
+            entry.why = hop->second.why;
+            entry.interface = hop->second.interface;
+            entry.next_mac = hop->second.destination;
+        }
+        if (const auto all = slots_in_group[member.group]; all != 0)
+            entry.ring_share = static_cast<double>(slots_of[member.id]) / static_cast<double>(all);
+        entry.traffic = traffic_at(counters, member.id);
+        for (const auto& service : live_->config.services)
+            if (service.forward != config::Forward::local && service.group == member.group) {
+                entry.services.push_back(service.name);
+                const bool l2_gateway = service.forward == config::Forward::l2 &&
+                                        entry.hop == plan::HopState::resolved &&
+                                        hop->second.via_gateway;
+                if (l2_gateway)
+                    entry.why = "forward: l2 needs a backend on the same link, and this one is "
+                                "behind a gateway";
+            }
+        out.backends.push_back(std::move(entry));
+    }
+}
+
+void Controller::fill_services(NodeStatus& out) const {
+    const auto counters = state_->services();
+    for (std::size_t i = 0; i < live_->config.services.size(); ++i) {
+        const auto& service = live_->config.services[i];
+        ServiceStatus entry;
+        entry.name = service.name;
+        entry.id = live_->image.service_ids[i];
+        entry.vip = service.vip;
+        entry.protocol = service.protocol;
+        entry.ports = service.ports;
+        entry.forward = service.forward;
+        entry.balance = service.balance;
+        entry.affinity = service.affinity;
+        entry.customer = service.customer;
+        entry.policy = service.policy;
+        entry.traffic = traffic_at(counters, entry.id);
+        if (entry.id < counters.size())
+            entry.dropped = {counters[entry.id].dropped_packets, counters[entry.id].dropped_bytes};
+        if (service.forward != config::Forward::local) {
+            const auto& group = live_->config.groups[service.group];
+            const auto& ring = live_->image.ring_list[live_->image.services[entry.id].ring];
+            entry.group = group.name;
+            entry.ring_slots = ring.empty ? 0 : 1u << ring.log2;
+            entry.backends_total = static_cast<std::uint32_t>(group.backends.size());
+            for (const auto& backend : group.backends) {
+                const auto hop = live_->hops.find(backend.address);
+                const bool l2_gateway = service.forward == config::Forward::l2 &&
+                                        hop != live_->hops.end() && hop->second.via_gateway;
+                entry.backends_ready += takes_traffic(backend) && hop != live_->hops.end() &&
+                                        reachable(hop->second) && !l2_gateway;
+            }
+        }
+        out.services.push_back(std::move(entry));
+    }
+}
+
+void Controller::fill_counters(NodeStatus& out) const {
+    const auto counters = state_->reasons();
+    std::vector<Traffic> families(SLC_FAMPROTO_COUNT);
+    for (std::uint32_t reason = 0; reason < SLC_REASON_COUNT; ++reason) {
+        const auto& text = plan::reason_text(static_cast<slc_reason>(reason));
+        ReasonStatus entry{text.label, text.text, text.remedy, {}};
+        for (std::uint32_t family = 0; family < SLC_FAMPROTO_COUNT; ++family) {
+            const Traffic traffic = traffic_at(counters, reason * SLC_FAMPROTO_COUNT + family);
+            entry.traffic.packets += traffic.packets;
+            entry.traffic.bytes += traffic.bytes;
+            families[family].packets += traffic.packets;
+            families[family].bytes += traffic.bytes;
+        }
+        out.reasons.push_back(std::move(entry));
+    }
+    for (std::uint32_t family = 0; family <= SLC_FAMPROTO_IP6_OTHER; ++family)
+        out.families.push_back(
+            {plan::famproto_label(static_cast<slc_famproto>(family)), families[family]});
+    out.customers = owners(live_->ids.customers.names(), state_->customers());
+    out.policies = owners(live_->ids.policies.names(), state_->policies());
+}
+
+void Controller::fill_problems(NodeStatus& out) const {
+    const auto problem = [&out](std::string text) {
+        out.degraded = true;
+        out.problems.push_back(std::move(text));
+    };
+    if (!reload_.success)
+        problem("the last reload was refused; the configuration before it is in force");
+    for (std::size_t i = 0; i < out.interfaces.size(); ++i) {
+        const auto& entry = out.interfaces[i];
+        if (!entry.attached)
+            problem("interface " + entry.name + ": not attached, the interface is gone or down");
+        if (live_->attachments[i].fell_back)
+            problem("interface " + entry.name + ": generic XDP, because native was refused: " +
+                    live_->attachments[i].why);
+    }
+    for (const auto& service : out.services)
+        if (service.forward != config::Forward::local && service.backends_ready == 0)
+            problem("service " + service.name + ": no backend can be reached");
+    for (const auto& backend : out.backends)
+        if (!backend.why.empty())
+            problem("backend " + backend.group + "/" + backend.address.text() + ": " + backend.why);
+    if (!live_->config.node.has_ring_secret)
+        out.problems.push_back(
+            "node.ring_secret is not set: anybody can compute which backend a flow goes to");
+}
+
+}  // namespace sluice::control

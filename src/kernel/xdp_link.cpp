@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/xdp_link.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace sluice::kernel {
+namespace {
+
+/// The link's descriptor, or minus errno.
+int create(int program_fd, std::uint32_t ifindex, std::uint32_t flags) {
+    LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
+    const int fd = ::bpf_link_create(program_fd, static_cast<int>(ifindex), BPF_XDP, &options);
+    return fd >= 0 ? fd : -errno;
+}
+
+Error attach_error(int saved, const std::string& interface, const char* mode) {
+    Error error = sys_error(saved, std::string("attach to ") + interface + " in " + mode + " mode");
+    if (saved == EBUSY || saved == EEXIST) {
+        error.code = Errc::conflict;
+        error.hint = "another XDP program is on " + interface +
+                     ", and Sluice never replaces one: take it off (ip link set dev " + interface +
+                     " xdp off), or run it behind Sluice with node.next";
+    }
+    if (error.code == Errc::denied) error.hint = "needs CAP_BPF and CAP_NET_ADMIN";
+    return error;
+}
+
+/// Errors by which a driver says that it cannot, rather than that it may not now.
+bool driver_cannot(int saved) {
+    return saved == EOPNOTSUPP || saved == EINVAL || saved == ENOTSUP || saved == ERANGE ||
+           saved == E2BIG;
+}
+
+}  // namespace
+
+Result<std::uint32_t> ifindex_of(const std::string& interface) {
+    const unsigned ifindex = ::if_nametoindex(interface.c_str());
+    const int saved = errno;
+    if (ifindex != 0) return ifindex;
+    Error error = sys_error(saved, "interface " + interface);
+    error.code = Errc::not_found;
+    error.hint = "ip link shows the interfaces of this network namespace";
+    return fail(std::move(error));
+}
+
+Result<XdpLink> attach_xdp(int program_fd, const std::string& interface, AttachMode mode) {
+    XdpLink out;
+    out.attachment.interface = interface;
+    out.attachment.ifindex = SLC_TRY(ifindex_of(interface), "attach");
+    if (mode != AttachMode::generic) {
+        const int fd = create(program_fd, out.attachment.ifindex, XDP_FLAGS_DRV_MODE);
+        if (fd >= 0) {
+            out.fd.reset(fd);
+            return out;
+        }
+        if (!driver_cannot(-fd)) return fail(attach_error(-fd, interface, "native"));
+        if (mode == AttachMode::native) {
+            Error error = attach_error(-fd, interface, "native");
+            error.code = Errc::unsupported;
+            error.hint = "its driver has no native XDP, or its MTU, queues or offloads forbid it: "
+                         "sluice doctor -i " + interface + " says which; xdp_mode: generic works everywhere, slowly";
+            return fail(std::move(error));
+        }
+        out.attachment.fell_back = true;
+        out.attachment.why = std::strerror(-fd);
+    }
+    const int fd = create(program_fd, out.attachment.ifindex, XDP_FLAGS_SKB_MODE);
+    if (fd < 0) return fail(attach_error(-fd, interface, "generic"));
+    out.fd.reset(fd);
+    out.attachment.generic = true;
+    return out;
+}
+
+Result<std::uint32_t> link_ifindex(int link_fd) {
+    bpf_link_info info{};
+    __u32 size = sizeof info;
+    if (::bpf_obj_get_info_by_fd(link_fd, &info, &size) != 0) {
+        const int saved = errno;
+        return fail(sys_error(saved, "inspect link"));
+    }
+    if (info.type != BPF_LINK_TYPE_XDP) return fail(Errc::conflict, "not an XDP link");
+    return info.xdp.ifindex;
+}
+
+Result<bool> is_generic(std::uint32_t ifindex) {
+    LIBBPF_OPTS(bpf_xdp_query_opts, options);
+    const int error = ::bpf_xdp_query(static_cast<int>(ifindex), 0, &options);
+    if (error != 0) return fail(sys_error(-error, "query XDP"));
+    return options.attach_mode == XDP_ATTACHED_SKB;
+}
+
+}  // namespace sluice::kernel
