@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Judgements on machines that are described here, not on the one at hand: see probe_test.cpp.
+#include "kernel/doctor.h"
+
+#include <gtest/gtest.h>
+#include <linux/capability.h>
+
+#include <algorithm>
+#include <set>
+
+namespace sluice::kernel {
+namespace {
+
+KernelFacts good_kernel() {
+    KernelFacts facts;
+    facts.release = "6.12.4";
+    facts.major = 6;
+    facts.minor = 12;
+    facts.btf = true;
+    facts.loads = facts.jit = facts.isa_v4 = facts.frags = facts.program_array = Answer::yes;
+    facts.buff_len = facts.load_bytes = facts.coarse_clock = facts.large_map = Answer::yes;
+    facts.tcx = facts.managed_neighbours = Answer::yes;
+    facts.bpffs_path = "/sys/fs/bpf/sluice";
+    facts.bpffs_existing = "/sys/fs/bpf";
+    facts.bpffs_mounted = facts.bpffs_writable = true;
+    facts.cpus = 4;
+    return facts;
+}
+
+InterfaceFacts good_interface() {
+    InterfaceFacts facts;
+    facts.name = "eth0";
+    facts.driver = "ice";
+    Link link;
+    link.ifindex = 2;
+    link.name = "eth0";
+    link.mtu = 1500;
+    link.ethernet = link.up = link.running = true;
+    facts.link = link;
+    facts.xdp_features = kXdpBasic | kXdpRedirect | kXdpNdoXmit | kXdpRxSg;
+    facts.rx_vlan = facts.lro = facts.gro_hw = OffloadState{};
+    facts.rx_queues = 4;
+    facts.rx_queues_max = 64;
+    return facts;
+}
+
+DoctorCheck check(const DoctorReport& report, const std::string& id) {
+    for (const auto& one : report.checks)
+        if (one.id == id) return one;
+    ADD_FAILURE() << "no check " << id;
+    return {};
+}
+
+DoctorCheck of_kernel(const KernelFacts& facts, const std::string& id) {
+    return check(diagnose(facts, {}), id);
+}
+
+DoctorCheck of_interface(const InterfaceFacts& facts, const std::string& id) {
+    return check(diagnose(good_kernel(), {facts}), id);
+}
+
+TEST(Doctor, a_good_machine_is_well_and_reported_in_order) {
+    const auto report = diagnose(good_kernel(), {good_interface()});
+    EXPECT_EQ(report.worst(), CheckStatus::ok);
+    std::vector<std::string> ids;
+    for (const auto& one : report.checks) {
+        ids.push_back(one.id);
+        EXPECT_EQ(one.status, CheckStatus::ok) << one.id << ": " << one.finding;
+        EXPECT_EQ(one.remedy, "") << one.id;
+        EXPECT_NE(one.finding, "") << one.id;
+    }
+    const std::vector<std::string> want = {"kernel.release",         "kernel.btf",
+                                           "kernel.privilege",       "kernel.bpf",
+                                           "kernel.memlock",         "kernel.jit",
+                                           "kernel.instruction_set", "kernel.xdp_frags",
+                                           "kernel.program_array",   "kernel.xdp_get_buff_len",
+                                           "kernel.xdp_load_bytes",  "kernel.ktime_get_coarse_ns",
+                                           "kernel.neighbours",      "kernel.tcx",
+                                           "bpffs.mounted",          "bpffs.writable",
+                                           "interface.exists",       "interface.up",
+                                           "interface.driver",       "interface.xdp_native",
+                                           "interface.mtu",          "interface.xdp_program",
+                                           "interface.rx_vlan",      "interface.rx_merge",
+                                           "interface.queues",       "interface.headroom"};
+    EXPECT_EQ(ids, want);
+}
+
+TEST(Doctor, whatever_is_not_well_has_a_remedy_and_ids_are_unique) {
+    KernelFacts kernel;  // Everything unknown or absent.
+    InterfaceFacts interface = good_interface();
+    interface.link->kind = "veth";
+    interface.link->up = interface.link->running = false;
+    interface.link->mtu = 9000;
+    interface.xdp_features.reset();
+    interface.rx_vlan.reset();
+    interface.rx_queues.reset();
+    interface.driver = "";
+    const auto report = diagnose(kernel, {interface});
+    std::set<std::string> seen;
+    for (const auto& one : report.checks) {
+        EXPECT_TRUE(seen.insert(one.id).second) << one.id;
+        EXPECT_EQ(one.status == CheckStatus::ok, one.remedy.empty()) << one.id;
+    }
+    EXPECT_EQ(report.worst(), CheckStatus::fail);
+}
+
+TEST(Doctor, linux_6_1_is_old_enough_and_6_0_is_too_old) {
+    KernelFacts facts = good_kernel();
+    facts.release = "6.1.0-18-amd64";
+    facts.minor = 1;
+    EXPECT_EQ(of_kernel(facts, "kernel.release").status, CheckStatus::ok);
+    facts.release = "6.0.12";
+    facts.minor = 0;
+    EXPECT_EQ(of_kernel(facts, "kernel.release"),
+              (DoctorCheck{"kernel.release", "kernel", CheckStatus::fail,
+                           "Linux 6.0.12 is older than 6.1", "use Linux 6.1 or later"}));
+    facts.major = 5;
+    facts.minor = 15;
+    EXPECT_EQ(of_kernel(facts, "kernel.release").status, CheckStatus::fail);
+}
+
+TEST(Doctor, debian_12_is_well_though_it_lacks_v4_and_tcx) {
+    KernelFacts facts = good_kernel();
+    facts.isa_v4 = facts.tcx = Answer::no;
+    const auto report = diagnose(facts, {});
+    EXPECT_EQ(report.worst(), CheckStatus::ok);
+    EXPECT_EQ(check(report, "kernel.instruction_set").finding,
+              "v3: v4 came with Linux 6.6; programs are a little longer");
+}
+
+TEST(Doctor, what_the_data_plane_cannot_do_without_is_a_failure) {
+    Answer KernelFacts::* const needed[] = {&KernelFacts::frags,        &KernelFacts::program_array,
+                                            &KernelFacts::buff_len,     &KernelFacts::load_bytes,
+                                            &KernelFacts::coarse_clock, &KernelFacts::large_map};
+    for (const auto member : needed) {
+        KernelFacts facts = good_kernel();
+        facts.*member = Answer::no;
+        EXPECT_EQ(diagnose(facts, {}).worst(), CheckStatus::fail);
+    }
+    KernelFacts facts = good_kernel();
+    facts.jit = Answer::no;
+    EXPECT_EQ(of_kernel(facts, "kernel.jit"),
+              (DoctorCheck{"kernel.jit", "kernel", CheckStatus::warn, "programs are interpreted",
+                           "sysctl -w net.core.bpf_jit_enable=1"}));
+}
+
+TEST(Doctor, a_refused_load_blames_the_missing_capability_first) {
+    KernelFacts facts = good_kernel();
+    facts.loads = Answer::no;
+    facts.load_error = "Operation not permitted";
+    facts.privilege = "CAP_BPF is missing";
+    EXPECT_EQ(of_kernel(facts, "kernel.bpf").finding,
+              "the smallest program is refused: Operation not permitted");
+    EXPECT_EQ(of_kernel(facts, "kernel.bpf").remedy,
+              "give the process the capabilities that are missing");
+    EXPECT_EQ(of_kernel(facts, "kernel.privilege").finding, "CAP_BPF is missing");
+    facts.privilege = "";
+    EXPECT_EQ(of_kernel(facts, "kernel.bpf").remedy,
+              "look for lockdown mode, a seccomp filter or a container that forbids bpf()");
+}
+
+TEST(Doctor, bpffs_missing_or_closed) {
+    KernelFacts facts = good_kernel();
+    facts.bpffs_mounted = false;
+    EXPECT_EQ(
+        of_kernel(facts, "bpffs.mounted"),
+        (DoctorCheck{"bpffs.mounted", "/sys/fs/bpf/sluice", CheckStatus::fail,
+                     "/sys/fs/bpf is not on a BPF file system", "mount -t bpf bpf /sys/fs/bpf"}));
+    facts = good_kernel();
+    facts.bpffs_writable = false;
+    EXPECT_EQ(of_kernel(facts, "bpffs.writable").status, CheckStatus::fail);
+}
+
+TEST(Doctor, interface_that_is_not_there_or_not_ethernet) {
+    InterfaceFacts facts;
+    facts.name = "eth7";
+    EXPECT_EQ(
+        of_interface(facts, "interface.exists"),
+        (DoctorCheck{"interface.exists", "eth7", CheckStatus::fail, "there is no such interface",
+                     "'ip link' lists the interfaces of this node"}));
+    facts = good_interface();
+    facts.link->ethernet = false;
+    EXPECT_EQ(of_interface(facts, "interface.exists").status, CheckStatus::fail);
+}
+
+TEST(Doctor, link_state) {
+    InterfaceFacts facts = good_interface();
+    facts.link->running = false;
+    EXPECT_EQ(of_interface(facts, "interface.up").finding, "has no carrier");
+    facts.link->up = false;
+    EXPECT_EQ(of_interface(facts, "interface.up").remedy, "ip link set eth0 up");
+}
+
+TEST(Doctor, native_mode_by_features_by_driver_or_not_to_be_told) {
+    InterfaceFacts facts = good_interface();
+    facts.xdp_features = 0;
+    EXPECT_EQ(of_interface(facts, "interface.xdp_native").status, CheckStatus::warn);
+    facts.xdp_features.reset();
+    EXPECT_EQ(of_interface(facts, "interface.xdp_native").status, CheckStatus::ok);
+    facts.driver = "e1000e";
+    EXPECT_EQ(of_interface(facts, "interface.xdp_native").status, CheckStatus::unknown);
+    EXPECT_EQ(of_interface(facts, "interface.headroom").status, CheckStatus::unknown);
+    facts.xdp_features = kXdpBasic;
+    EXPECT_EQ(of_interface(facts, "interface.xdp_redirect").status, CheckStatus::warn);
+}
+
+TEST(Doctor, virtio_whose_host_merges_packets_refuses_native_mode) {
+    InterfaceFacts facts = good_interface();
+    facts.driver = "virtio_net";
+    facts.gro_hw = OffloadState{true, true};
+    EXPECT_EQ(of_interface(facts, "interface.xdp_native").status, CheckStatus::warn);
+    EXPECT_EQ(of_interface(facts, "interface.rx_merge").remedy,
+              "cannot be turned off here; ask the host's or NIC's administrator");
+    facts.gro_hw = OffloadState{true, false};
+    EXPECT_EQ(of_interface(facts, "interface.xdp_native").status, CheckStatus::ok);
+    EXPECT_EQ(of_interface(facts, "interface.rx_merge").remedy,
+              "ethtool -K eth0 lro off rx-gro-hw off");
+}
+
+TEST(Doctor, jumbo_frames_need_several_buffers) {
+    InterfaceFacts facts = good_interface();
+    facts.link->mtu = 3506;
+    facts.xdp_features = kXdpBasic | kXdpNdoXmit;
+    EXPECT_EQ(of_interface(facts, "interface.mtu").status, CheckStatus::ok);
+    facts.link->mtu = 3507;
+    EXPECT_EQ(
+        of_interface(facts, "interface.mtu"),
+        (DoctorCheck{"interface.mtu", "eth0", CheckStatus::warn,
+                     "MTU 3507 needs frames in several buffers, which the driver's XDP cannot",
+                     "ip link set eth0 mtu 3506, or use generic mode"}));
+    facts.xdp_features.reset();
+    EXPECT_EQ(of_interface(facts, "interface.mtu").status, CheckStatus::unknown);
+    facts.xdp_features = kXdpBasic | kXdpRxSg | kXdpNdoXmit;
+    EXPECT_EQ(of_interface(facts, "interface.mtu").status, CheckStatus::ok);
+}
+
+TEST(Doctor, foreign_program_is_named_and_ours_is_known) {
+    InterfaceFacts facts = good_interface();
+    facts.link->xdp_mode = "native";
+    facts.link->xdp_prog_id = 42;
+    facts.xdp_program = "xdp_filter";
+    EXPECT_EQ(of_interface(facts, "interface.xdp_program").finding,
+              "program 42 xdp_filter is attached (native); Sluice will not replace it");
+    facts.xdp_program = "";
+    EXPECT_EQ(of_interface(facts, "interface.xdp_program").finding,
+              "program 42 is attached (native); Sluice will not replace it");
+    facts.xdp_program = "slc_root";
+    EXPECT_EQ(of_interface(facts, "interface.xdp_program").status, CheckStatus::ok);
+}
+
+TEST(Doctor, vlan_offload_hides_tags) {
+    InterfaceFacts facts = good_interface();
+    facts.rx_vlan = OffloadState{true, false};
+    EXPECT_EQ(of_interface(facts, "interface.rx_vlan").remedy, "ethtool -K eth0 rxvlan off");
+    facts.rx_vlan.reset();
+    EXPECT_EQ(of_interface(facts, "interface.rx_vlan").status, CheckStatus::unknown);
+}
+
+TEST(Doctor, fewer_queues_than_cpus) {
+    InterfaceFacts facts = good_interface();
+    facts.rx_queues = 1;
+    EXPECT_EQ(of_interface(facts, "interface.queues"),
+              (DoctorCheck{"interface.queues", "eth0", CheckStatus::warn,
+                           "1 receive queue for 4 CPUs: the others stay idle",
+                           "ethtool -L eth0 combined 4"}));
+    facts.rx_queues_max = 1;
+    EXPECT_EQ(of_interface(facts, "interface.queues").status, CheckStatus::ok);
+}
+
+TEST(Doctor, veth_says_what_it_cannot_see) {
+    InterfaceFacts facts = good_interface();
+    facts.link->kind = "veth";
+    EXPECT_EQ(of_interface(facts, "interface.veth_checksum").status, CheckStatus::unknown);
+    EXPECT_EQ(of_interface(facts, "interface.veth_checksum").remedy,
+              "at the other end: ethtool -K PEER tx off");
+    EXPECT_EQ(of_interface(facts, "interface.veth_peer").status, CheckStatus::unknown);
+}
+
+TEST(Doctor, missing_privileges_are_named_in_a_sentence) {
+    const auto bit = [](int number) { return std::uint64_t{1} << number; };
+    const std::uint64_t all =
+        bit(CAP_BPF) | bit(CAP_NET_ADMIN) | bit(CAP_PERFMON) | bit(CAP_NET_RAW);
+    EXPECT_EQ(missing_privilege(all), "");
+    EXPECT_EQ(missing_privilege(all & ~bit(CAP_BPF)), "CAP_BPF is missing");
+    EXPECT_EQ(missing_privilege(bit(CAP_NET_RAW) | bit(CAP_PERFMON)),
+              "CAP_BPF and CAP_NET_ADMIN are missing");
+    EXPECT_EQ(missing_privilege(0),
+              "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_NET_RAW are missing");
+    EXPECT_EQ(missing_privilege(bit(CAP_SYS_ADMIN)), "CAP_NET_ADMIN and CAP_NET_RAW are missing");
+}
+
+}  // namespace
+}  // namespace sluice::kernel
