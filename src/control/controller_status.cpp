@@ -100,7 +100,7 @@ void Controller::fill_backends(NodeStatus& out) const {
         entry.state = backend.state;
         if (hop != live_->hops.end()) {
             entry.hop = hop->second.state;
-            entry.why = hop->second.why;
+            if (!reachable(hop->second)) entry.why = hop->second.why;
             entry.interface = hop->second.interface;
             entry.next_mac = hop->second.destination;
         }

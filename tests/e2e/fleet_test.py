@@ -21,6 +21,8 @@ class FleetCase(case.LabCase):
 
     def test_every_server_answers_and_each_packet_is_balanced_once(self):
         taps = [peers.Tap(self.rack.router, "rack", self.client_of(vip)) for vip in self.fleet.vips]
+        for tap in taps:
+            self.addCleanup(tap.close)
         before = self.fleet.reasons()
         answered = collections.Counter()
         with self.rack.client.inside():
@@ -40,6 +42,11 @@ class FleetCase(case.LabCase):
 
     def client_of(self, vip: str) -> str:
         return rack.CLIENT6 if ":" in vip else rack.CLIENT4
+
+    def test_a_backend_that_is_the_node_itself_is_no_problem(self):
+        for number, balancer in self.fleet.balancers.items():
+            status = balancer.json("status")
+            self.assertEqual((number, status["state"], status["problems"]), (number, "healthy", []))
 
     def test_transfers_are_whole(self):
         with self.rack.client.inside():

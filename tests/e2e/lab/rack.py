@@ -28,6 +28,7 @@ CLIENT4, CLIENT6 = "198.51.100.10", "2001:db8:c::10"
 BALANCER4, BALANCER6 = "10.0.0.2", "fd00:10::2"
 TUNNEL4, TUNNEL6 = "10.255.0.0/24", "fd00:ff::/64"
 SECRET = "000102030405060708090a0b0c0d0e0f"
+DEGRADED = 6  # Exit status of `sluice status` when something is amiss.
 CONFIG = pathlib.Path("/run/sluice/sluice.yaml")
 
 
@@ -103,7 +104,10 @@ class Balancer:
         return self.node.run(self.binaries.sluice, *words, check=check, **options)
 
     def json(self, *words):
-        return json.loads(self.sluice(*words, "-j").stdout)
+        done = self.sluice(*words, "-j", check=False)
+        if done.returncode not in (0, DEGRADED):
+            raise LabError(f"sluice {' '.join(words)}: exit {done.returncode}\n{done.stderr}")
+        return json.loads(done.stdout)
 
     def reasons(self) -> dict:
         """Packets by reason."""
