@@ -129,17 +129,18 @@ def add_modules(archive, kernel, names):
     closure = kernel.closure(names)
     place = {name: path.relative_to(kernel.modules_root) for name, (path, _) in closure.items()}
 
-    def needs(name, seen):
+    def load_order(name, done):
         for need in closure[name][1]:
-            if need not in seen:
-                seen.append(need)
-                needs(need, seen)
-        return seen
+            if need not in done:
+                load_order(need, done)
+                done.append(need)
+        return done
 
     dependencies, aliases = [], []
     for name, (path, _) in sorted(closure.items()):
         archive.data(root / place[name], path.read_bytes())
-        chain = " ".join(str(place[need]) for need in needs(name, []))
+        # modules.dep lists the last one to load first.
+        chain = " ".join(str(place[need]) for need in reversed(load_order(name, [])))
         dependencies.append(f"{place[name]}: {chain}".rstrip())
         aliases += [f"alias {alias} {name}" for alias in kernel.modinfo(path, "alias")]
     archive.data(root / "modules.dep", ("\n".join(dependencies) + "\n").encode())

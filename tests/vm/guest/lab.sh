@@ -158,7 +158,7 @@ lab_up() {
 lab_down() {
     local name pid
     for name in client router lb backend; do
-        for pid in $(ip netns pids "$name" 2>/dev/null); do kill "$pid" 2>/dev/null; done
+        for pid in $(ip netns pids "$name" 2>/dev/null); do kill "$pid" 2>/dev/null || true; done
     done
     for name in client router lb backend; do
         within 10 no_process_in "$name" || fail "processes stay in $name"
@@ -189,10 +189,10 @@ lab_report() {
     local name
     for name in client router lb backend; do
         echo "---- $name"
-        ip -n "$name" -s -br link 2>/dev/null || ip -n "$name" -br link
-        ip -n "$name" -s link | grep -A5 -E '^[0-9]+:' | grep -vE 'link/|--' || true
+        ip -n "$name" -s link | awk '/^[0-9]+:/ {name = $2} /RX:|TX:/ {way = $1; getline;
+            if ($2 > 0) print name, way, $2, "packets,", $3, "errors,", $4, "dropped"}'
         ip -n "$name" neigh
-        at "$name" netstat -s 2>/dev/null | grep -iE 'retrans|bad|drop' || true
+        at "$name" netstat -tn | tail -n +3
     done
     bridge -n router fdb show 2>/dev/null | grep -v permanent || true
     at lb cat /proc/net/bonding/bond0 2>/dev/null | grep -E 'Active|Slave|MII|addr' || true
@@ -216,7 +216,7 @@ head -c "$CONTENT_LENGTH" | sha256sum
 END
     chmod +x /tmp/www/cgi-bin/digest
     for port in "$@"; do
-        at backend httpd -f -p "$port" -h /tmp/www &
+        ip netns exec backend httpd -f -p "$port" -h /tmp/www &
         disown
         within 10 at backend timeout 5 wget -q -O - "http://127.0.0.1:$port/ready" || fail "no web server on port $port"
     done
