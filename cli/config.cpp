@@ -24,9 +24,9 @@ Result<int> run_config_check(const Options& options) {
             SLC_TRY(parse_document(api::config_check_json(file, outcome)), "config check");
         print_document(document, options.format);
     } else {
-        fmt::print(stderr, "{}", api::config_findings(outcome));
+        fmt::print(stderr, "{}", api::config_findings(outcome.warnings, outcome.errors));
     }
-    if (!outcome.ok()) return fail(api::config_error(file, outcome));
+    if (!outcome.ok()) return fail(api::config_error(file, outcome.errors.size()));
     if (!is_document(options.format)) fmt::print("{}\n", api::config_summary(file, outcome.config));
     return kExitDone;
 }

@@ -130,7 +130,8 @@ void add_config(Tree& tree) {
 void add_agent_source(Tree& tree, CLI::App* app) {
     AgentOptions& agent = tree.options.agent;
     add_file(app, agent.file, "Configuration of the agent, instead of the options below");
-    app->add_option("--interface", agent.interface, "Interface that tunnelled packets arrive on")
+    app->add_option("--interface", agent.interfaces,
+                    "Interface that tunnelled packets arrive on; may be repeated")
         ->type_name("IFACE");
     app->add_option("--vip", agent.vips, "VIP that this backend serves; may be repeated")
         ->type_name("ADDRESS");
@@ -157,8 +158,11 @@ void add_agent_source(Tree& tree, CLI::App* app) {
 
 void add_agent_pins(Tree& tree, CLI::App* app) {
     app->add_option("--bpffs", tree.options.agent.bpffs,
-                    "Directory of the agent's pins (default /sys/fs/bpf/sluice-agent)")
+                    "Directory of agents' pins (default /sys/fs/bpf/sluice-agent)")
         ->type_name("DIR");
+    app->add_option("--name", tree.options.agent.name,
+                    "Name of the agent, where there are several (default agent)")
+        ->type_name("NAME");
 }
 
 void add_agent(Tree& tree) {

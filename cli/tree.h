@@ -15,7 +15,8 @@ namespace sluice::cli {
 
 struct AgentOptions {
     std::string file;  ///< Empty: the flags below say it all.
-    std::string interface;
+    std::string name = "agent";
+    std::vector<std::string> interfaces;
     std::vector<std::string> vips;
     std::vector<std::string> from;
     std::uint16_t gue_port = 6080;

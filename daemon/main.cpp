@@ -85,8 +85,8 @@ control::Controller::Options controller_options(const Options& options) {
 Result<void> check(const Options& options) {
     const std::string text = SLC_TRY(config::read_file(options.config_file), "check");
     const config::ParseOutcome outcome = config::parse(text, options.config_file);
-    fmt::print(stderr, "{}", api::config_findings(outcome));
-    if (!outcome.ok()) return fail(api::config_error(options.config_file, outcome));
+    fmt::print(stderr, "{}", api::config_findings(outcome.warnings, outcome.errors));
+    if (!outcome.ok()) return fail(api::config_error(options.config_file, outcome.errors.size()));
     fmt::print("{}\n", api::config_summary(options.config_file, outcome.config));
     return {};
 }

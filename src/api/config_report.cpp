@@ -35,17 +35,16 @@ std::string config_summary(const std::string& file, const config::Config& config
                        counted(config.groups.size(), "group"), counted(backends, "backend"));
 }
 
-std::string config_findings(const config::ParseOutcome& outcome) {
+std::string config_findings(const std::vector<config::Diagnostic>& warnings,
+                            const std::vector<config::Diagnostic>& errors) {
     std::string out;
-    for (const config::Diagnostic& warning : outcome.warnings)
-        out += "warning: " + warning.text() + "\n";
-    for (const config::Diagnostic& error : outcome.errors) out += error.text() + "\n";
+    for (const config::Diagnostic& warning : warnings) out += "warning: " + warning.text() + "\n";
+    for (const config::Diagnostic& error : errors) out += error.text() + "\n";
     return out;
 }
 
-Error config_error(const std::string& file, const config::ParseOutcome& outcome) {
-    return make_error(Errc::invalid,
-                      fmt::format("{}: {}", file, counted(outcome.errors.size(), "error")),
+Error config_error(const std::string& file, std::size_t errors) {
+    return make_error(Errc::invalid, fmt::format("{}: {}", file, counted(errors, "error")),
                       "sluice.yaml(5) describes every key");
 }
 

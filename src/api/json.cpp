@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "sluice/types.h"
+#include "plan/reasons.h"
 
 namespace sluice::api {
 namespace {
@@ -95,17 +95,6 @@ Json list_of(const std::vector<T>& values) {
     return out;
 }
 
-constexpr std::array<const char*, SLC_REASON_COUNT> kReasonLabels = {
-#define SLC_REASON(symbol, label, text, remedy) label,
-#include "sluice/reasons.def"
-#undef SLC_REASON
-};
-constexpr std::array<const char*, SLC_REASON_COUNT> kReasonTexts = {
-#define SLC_REASON(symbol, label, text, remedy) text,
-#include "sluice/reasons.def"
-#undef SLC_REASON
-};
-
 constexpr std::array<std::pair<Errc, const char*>, 9> kErrcNames = {{
     {Errc::invalid, "invalid"},
     {Errc::not_found, "not_found"},
@@ -136,24 +125,23 @@ std::string time_text(std::chrono::system_clock::time_point at) {
 }
 
 const char* outcome_of(std::string_view reason_label) {
-    const auto found = std::find(kReasonLabels.begin(), kReasonLabels.end(), reason_label);
-    if (found == kReasonLabels.end()) return "dropped";
-    const auto reason = static_cast<std::size_t>(found - kReasonLabels.begin());
-    switch (reason) {
-        case SLC_REASON_FORWARDED:
-        case SLC_REASON_FORWARDED_FRAGMENT:
-        case SLC_REASON_FORWARDED_ICMP_ERROR:
-            return "forwarded";
-        case SLC_REASON_ECHO_REPLIED:
-        case SLC_REASON_TOO_BIG_REPLIED:
-            return "answered";
-        default:
-            // reasons.def promises that a text says so where the packet goes on to Linux.
-            return std::string_view(kReasonTexts[reason]).find("passed to Linux") !=
-                           std::string_view::npos
-                       ? "passed"
-                       : "dropped";
+    for (int number = 0; number < SLC_REASON_COUNT; ++number) {
+        const auto reason = static_cast<slc_reason>(number);
+        if (plan::reason_text(reason).label != reason_label) continue;
+        if (plan::is_drop(reason)) return "dropped";
+        switch (reason) {
+            case SLC_REASON_FORWARDED:
+            case SLC_REASON_FORWARDED_FRAGMENT:
+            case SLC_REASON_FORWARDED_ICMP_ERROR:
+                return "forwarded";
+            case SLC_REASON_ECHO_REPLIED:
+            case SLC_REASON_TOO_BIG_REPLIED:
+                return "answered";
+            default:
+                return "passed";
+        }
     }
+    return "dropped";
 }
 
 bool is_degraded(const NodeStatus& node) {

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cli/tree.h"
+#include "config/agent.h"
+
+namespace sluice::cli {
+
+/// The agent that the command line describes: a file, or options. What is wrong in a file is
+/// printed; Errc::invalid says how much of it.
+Result<config::AgentConfig> agent_config(const AgentOptions& options);
+
+}  // namespace sluice::cli

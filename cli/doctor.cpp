@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// `sluice doctor`: what would fail here, before anything is attached. Runs without the daemon.
+
+#include "kernel/doctor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "api/json.h"
+#include "base/exit_code.h"
+#include "cli/commands.h"
+#include "cli/table.h"
+
+namespace sluice::cli {
+namespace {
+
+using kernel::CheckStatus;
+
+Colour colour_of(CheckStatus status) {
+    switch (status) {
+        case CheckStatus::ok:
+            return Colour::good;
+        case CheckStatus::warn:
+            return Colour::warning;
+        case CheckStatus::fail:
+            return Colour::bad;
+        case CheckStatus::unknown:
+            return Colour::faint;
+    }
+    return Colour::none;
+}
+
+void print_report(const kernel::DoctorReport& report, bool is_wide) {
+    std::size_t subject_width = 0;
+    std::size_t id_width = 0;
+    for (const auto& check : report.checks) {
+        subject_width = std::max(subject_width, check.subject.size());
+        id_width = std::max(id_width, check.id.size());
+    }
+    constexpr std::size_t kStatusWidth = 7;  // "unknown"
+    for (const auto& check : report.checks) {
+        const std::string status = name_of(check.status);
+        const std::string lead = fmt::format(
+            "{}{}  {:<{}}  ", painted(status, colour_of(check.status)),
+            std::string(kStatusWidth - status.size(), ' '), check.subject, subject_width);
+        const std::string id = is_wide ? fmt::format("{:<{}}  ", check.id, id_width) : "";
+        fmt::print("{}{}{}\n", lead, id, check.finding);
+        if (!check.remedy.empty())
+            fmt::print("{}remedy: {}\n",
+                       std::string(kStatusWidth + subject_width + 4 + id.size(), ' '),
+                       check.remedy);
+    }
+}
+
+Json document_of(const kernel::DoctorReport& report) {
+    Json checks = Json::array();
+    for (const auto& check : report.checks)
+        checks.push_back({{"check", check.id},
+                          {"subject", check.subject},
+                          {"status", name_of(check.status)},
+                          {"finding", check.finding},
+                          {"remedy", check.remedy}});
+    return {{"schema_version", api::kSchemaVersion},
+            {"worst", name_of(report.worst())},
+            {"checks", checks}};
+}
+
+}  // namespace
+
+Result<int> run_doctor(const Options& options) {
+    kernel::DoctorOptions doctor;
+    doctor.interfaces = options.interfaces;
+    const kernel::DoctorReport report = SLC_TRY(kernel::examine(doctor), "doctor");
+    if (is_document(options.format))
+        print_document(document_of(report), options.format);
+    else
+        print_report(report, options.format == Format::wide);
+    return report.worst() == CheckStatus::fail ? kExitDegraded : kExitDone;
+}
+
+}  // namespace sluice::cli
