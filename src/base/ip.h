@@ -12,7 +12,8 @@
 
 namespace sluice {
 
-/// An IPv4 or IPv6 address, in network byte order. IPv4 uses the first four bytes, the rest is zero.
+/// An IPv4 or IPv6 address, in network byte order. IPv4 uses the first four bytes, the rest is
+/// zero.
 struct IpAddress {
     std::array<std::uint8_t, 16> bytes{};
     bool is_ip6 = false;

@@ -55,7 +55,7 @@ inline Error make_error(Errc code, std::string what, std::string hint = {}) {
 
 template <typename T = void>
 class [[nodiscard]] Result : public tl::expected<T, Error> {
-   public:
+ public:
     using tl::expected<T, Error>::expected;
 };
 
@@ -71,18 +71,16 @@ inline tl::unexpected<Error> fail(Errc code, std::string what, std::string hint 
 
 /// The value of a Result, or return its error with `step` in front.
 ///   UniqueFd link = SLC_TRY(open_link(name), "attach " + name);
-#define SLC_TRY(expression, step)                                                           \
-    __extension__({                                                                         \
-        auto slc_try_result = (expression);                                                 \
-        if (!slc_try_result)                                                                \
-            return ::sluice::fail(std::move(slc_try_result).error().in(step));              \
-        std::move(slc_try_result).value();                                                  \
+#define SLC_TRY(expression, step)                                                               \
+    __extension__({                                                                             \
+        auto slc_try_result = (expression);                                                     \
+        if (!slc_try_result) return ::sluice::fail(std::move(slc_try_result).error().in(step)); \
+        std::move(slc_try_result).value();                                                      \
     })
 
 /// The same for Result<void>, as a statement.
-#define SLC_CHECK(expression, step)                                                         \
-    do {                                                                                    \
-        auto slc_try_result = (expression);                                                 \
-        if (!slc_try_result)                                                                \
-            return ::sluice::fail(std::move(slc_try_result).error().in(step));              \
+#define SLC_CHECK(expression, step)                                                             \
+    do {                                                                                        \
+        auto slc_try_result = (expression);                                                     \
+        if (!slc_try_result) return ::sluice::fail(std::move(slc_try_result).error().in(step)); \
     } while (0)

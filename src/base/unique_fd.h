@@ -9,7 +9,7 @@ namespace sluice {
 
 /// One owner of one file descriptor. No implicit conversion: `.get()` says that a borrow happens.
 class UniqueFd {
-   public:
+ public:
     UniqueFd() = default;
     explicit UniqueFd(int fd) : fd_(fd) {}
     UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
@@ -29,7 +29,7 @@ class UniqueFd {
         fd_ = fd;
     }
 
-   private:
+ private:
     int fd_ = -1;
 };
 

@@ -35,8 +35,8 @@ Result<void> check_prefixes(const std::vector<IpPrefix>& prefixes, std::string_v
                             std::size_t limit) {
     if (prefixes.empty()) return fail(Errc::invalid, "no " + std::string(noun) + " given");
     if (prefixes.size() > limit)
-        return fail(Errc::limit, std::to_string(prefixes.size()) + " of " + std::string(noun) +
-                                     ", at most " + std::to_string(limit) + " are possible");
+        return fail(Errc::limit, std::string(noun) + ": " + std::to_string(prefixes.size()) +
+                                     " given, at most " + std::to_string(limit) + " are possible");
     std::set<IpPrefix> seen;
     for (const IpPrefix& prefix : prefixes) {
         const std::string text = prefix.is_host() ? prefix.address.text() : prefix.text();

@@ -187,9 +187,9 @@ std::vector<Diagnostic> Findings::take(std::vector<Finding>& findings) const {
 std::string Diagnostic::text() const {
     std::string out = file + ":" + std::to_string(line) + ":" + std::to_string(column) + ": ";
     if (!path.empty()) out += path + ": ";
-    out += message + "\n";
+    out += message;
     if (!source_line.empty())
-        out += "    " + source_line + "\n    " + std::string(caret, ' ') + "^\n";
+        out += "\n    " + source_line + "\n    " + std::string(caret, ' ') + "^";
     return out;
 }
 

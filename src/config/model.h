@@ -69,12 +69,13 @@ struct Service {
     Protocol protocol = Protocol::tcp;
     Ports ports;
     Forward forward = Forward::ipip;
-    std::size_t group = 0;  ///< Index into Config::groups; unused with Forward::local.
+    std::size_t group = 0;              ///< Index into Config::groups; unused with Forward::local.
     Balance balance = Balance::maglev;  ///< The group's, unless overridden here.
     Affinity affinity = Affinity::five_tuple;
     bool dscp_copy = false;
     std::uint8_t dscp = 0;  ///< Outer DSCP when not copied, 0..63.
-    Unmatched unmatched = Unmatched::drop;  ///< Effective for the whole VIP; equal on all its services.
+    Unmatched unmatched =
+        Unmatched::drop;   ///< Effective for the whole VIP; equal on all its services.
     std::string customer;  ///< Empty: none.
     std::string policy;
     Mark mark;
@@ -90,8 +91,8 @@ struct Protected {
 };
 
 struct Decap {
-    std::vector<IpPrefix> from;          ///< Sources of tunnels that are stripped.
-    std::vector<IpAddress> addresses;    ///< Where they end; empty: every address of this node.
+    std::vector<IpPrefix> from;        ///< Sources of tunnels that are stripped.
+    std::vector<IpAddress> addresses;  ///< Where they end; empty: every address of this node.
     bool operator==(const Decap&) const = default;
 };
 
@@ -103,7 +104,7 @@ struct Node {
     std::optional<IpPrefix> tunnel_source6;
     std::array<std::uint64_t, 2> ring_secret{};  ///< Zero when not configured; sluiced warns then.
     bool has_ring_secret = false;
-    std::string ring_secret_file;  ///< As written; load_secrets (config/load.h) reads it.
+    std::string ring_secret_file;    ///< As written; load_secrets (config/load.h) reads it.
     std::uint32_t icmp_rate = 1000;  ///< Answers to ICMP per second and CPU.
     std::uint16_t gue_port = 6080;
     std::string next;  ///< bpffs path of a pinned XDP program, or empty.

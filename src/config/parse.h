@@ -12,8 +12,8 @@
 
 namespace sluice::config {
 
-/// One finding. `text()` is what an operator sees:
-///   sluice.yaml:12:9: services[0].port: 70000 is not a port (1..65535)
+/// One finding. `text()` is what an operator sees, without a line end behind it:
+///   sluice.yaml:12:11: services[0].port: 70000 is not a port (1..65535), a range or any
 ///       port: 70000
 ///             ^
 struct Diagnostic {
@@ -22,8 +22,8 @@ struct Diagnostic {
     std::uint32_t column = 0;  ///< 1-based, in bytes.
     std::string path;          ///< "services[0].port".
     std::string message;
-    std::string source_line;   ///< The line, or the part of a long one around the place.
-    std::uint32_t caret = 0;   ///< Characters of source_line before the place.
+    std::string source_line;  ///< The line, or the part of a long one around the place.
+    std::uint32_t caret = 0;  ///< Characters of source_line before the place.
 
     [[nodiscard]] std::string text() const;
 };

@@ -44,7 +44,7 @@ void parse_tunnel_source(const Reader& in, const YamlNode& node, const Path& pat
 
 void parse_addresses(const Reader& in, const YamlNode& list, const Path& path, Draft& draft) {
     if (!expect_list(in, list, path)) return;
-    if (list.children == 0) in.error(list, path, "is an empty list: leave the key out, or fill it");
+    if (list.children == 0) in.error(list, path, "is an empty list, it needs at least one entry");
     Seen seen;
     std::size_t index = 0;
     for (const YamlNode* item = in.tree.first(list); item != nullptr; item = in.tree.next(*item)) {
@@ -84,7 +84,7 @@ void parse_secret(const Reader& in, const MapReader& map, Node& out) {
             out.has_ring_secret = true;
         } else if (text) {
             // The value stays out of the message: it may be a real secret with a slip in it.
-            in.error(*secret, path, "is not 32 hex digits, not all of them 0");
+            in.error(*secret, path, "has to be 32 hex digits, not all of them 0");
         }
     }
     if (file == nullptr) return;

@@ -173,9 +173,9 @@ void make_group(const Reader& in, const YamlNode& node, const Path& path, Draft&
     if (!out.name.empty() && clash != draft.groups_by_name.end() &&
         !draft.config.groups[clash->second].anonymous)
         in.error(node, path,
-                 "make a group named like the service, but group " + out.name + " (line " +
+                 "a service's own backends are a group of its name, but line " +
                      std::to_string(draft.config.groups[clash->second].mark.line) +
-                     ") has that name: use it with \"group\", or rename one");
+                     " has a group " + out.name + ": use that with \"group\", or rename one");
     draft.config.groups.push_back(std::move(group));
     draft.group_paths.push_back(path.text());
 }

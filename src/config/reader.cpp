@@ -35,6 +35,11 @@ bool expect(const Reader& in, const YamlNode& node, const Path& path, NodeKind k
     return false;
 }
 
+/// With quotes where the file has them: they are why a number is none.
+std::string shown(const YamlNode& node) {
+    return node.quoted ? "\"" + printable(node.scalar) + "\"" : quoted(node.scalar);
+}
+
 std::string joined(std::span<const std::string_view> words, std::string_view last) {
     std::string out;
     for (std::size_t i = 0; i < words.size(); ++i) {
@@ -124,8 +129,8 @@ std::optional<std::uint32_t> read_number(const Reader& in, const YamlNode& node,
         value >= min && value <= max)
         return value;
     in.error(node, path,
-             (node.quoted ? "\"" + printable(text) + "\"" : quoted(text)) + " is not " +
-                 std::string(noun) + " (" + std::to_string(min) + ".." + std::to_string(max) + ")");
+             shown(node) + " is not " + std::string(noun) + " (" + std::to_string(min) + ".." +
+                 std::to_string(max) + ")");
     return std::nullopt;
 }
 
@@ -167,7 +172,7 @@ template <typename Read>
 void read_list(const Reader& in, const YamlNode& node, const Path& path, std::size_t limit,
                Read read) {
     if (!expect_list(in, node, path)) return;
-    if (node.children == 0) in.error(node, path, "is an empty list: leave the key out, or fill it");
+    if (node.children == 0) in.error(node, path, "is an empty list, it needs at least one entry");
     if (node.children > limit)
         in.error(node, path,
                  "has " + std::to_string(node.children) + " entries, at most " +
@@ -227,7 +232,7 @@ bool read_version(const Reader& in) {
             if (!expect(in, *value, path, NodeKind::scalar)) return true;
             if (value->scalar == "1" && !value->quoted) return true;
             in.error(*value, path,
-                     quoted(value->scalar) + " is not known to this build, which reads version 1");
+                     shown(*value) + " is not known to this build, which reads version 1");
             return false;
         }
         key = in.tree.next(*value);

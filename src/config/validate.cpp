@@ -207,7 +207,7 @@ void warn(const Draft& draft, Findings& findings) {
         findings.warning(place, "node.interfaces", "none: Sluice will see no packet");
     if (!node.has_ring_secret && node.ring_secret_file.empty())
         findings.warning(place, "node.ring_secret",
-                         "none: whoever knows that can choose the backend of a connection");
+                         "none: anybody can compute which backend a connection takes");
     if (draft.config.services.empty())
         findings.warning(draft.services_mark, "services", "none: nothing is balanced");
     warn_groups(draft, findings);

@@ -37,7 +37,11 @@ class TreeBuilder final : public YAML::EventHandler {
     void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
     void OnDocumentEnd() override {}
     void OnNull(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
-        add(NodeKind::null, from_library(mark));
+        // yaml-cpp says where the next thing begins: on another line, usually.
+        const bool is_value = !open_.empty() && tree.nodes[open_.back().node].children % 2 == 1;
+        const bool in_map = !open_.empty() && open_.back().is_map;
+        add(NodeKind::null,
+            in_map && is_value ? tree.nodes[open_.back().last_child].mark : from_library(mark));
     }
     void OnAlias(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
         const Mark place = from_library(mark);
@@ -68,6 +72,7 @@ class TreeBuilder final : public YAML::EventHandler {
     struct Open {
         std::uint32_t node = 0;
         std::uint32_t last_child = 0;
+        bool is_map = false;
     };
 
     /// Links a new node behind its elder sibling. Valid until the next call.
@@ -95,7 +100,7 @@ class TreeBuilder final : public YAML::EventHandler {
         const bool refused = beyond || tagged(tag, place);
         const auto index = static_cast<std::uint32_t>(tree.nodes.size());
         add(refused ? NodeKind::refused : kind, place);
-        open_.push_back({index, 0});
+        open_.push_back({index, 0, kind == NodeKind::map});
     }
 
     /// yaml-cpp says "?" for plain and "!" for quoted scalars; maps and sequences have "?" or "".
@@ -155,6 +160,14 @@ bool is_text(Findings& findings) {
     return true;
 }
 
+/// yaml-cpp's words for an indentation with tabs do not mention them.
+std::string about_tabs(const Findings& findings, const YAML::Mark& mark) {
+    const std::string_view line = findings.source().line(from_library(mark).line);
+    const std::string_view indent = line.substr(0, line.find_first_not_of(" \t"));
+    if (indent.find('\t') == std::string_view::npos) return {};
+    return " (a tab indents this line: YAML takes spaces only)";
+}
+
 }  // namespace
 
 std::optional<YamlTree> read_yaml(Findings& findings) {
@@ -179,7 +192,8 @@ std::optional<YamlTree> read_yaml(Findings& findings) {
         if (!findings.any_error()) findings.error(from_library(error.mark), {}, too_deep());
         return std::nullopt;
     } catch (const YAML::Exception& error) {
-        findings.error(from_library(error.mark), {}, "not valid YAML: " + error.msg);
+        findings.error(from_library(error.mark), {},
+                       "not valid YAML: " + error.msg + about_tabs(findings, error.mark));
         return std::nullopt;
     } catch (const std::exception& error) {
         findings.error({1, 1}, {}, std::string("cannot be read as YAML: ") + error.what());

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/controller.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <random>
 
@@ -10,8 +13,8 @@
 #include "base/log.h"
 #include "config/load.h"
 #include "config/parse.h"
-#include "kernel/network.h"
 #include "kernel/instruction_set.h"
+#include "kernel/network.h"
 #include "plan/header_template.h"
 
 namespace sluice::control {
@@ -39,6 +42,15 @@ std::string directory_of(const std::string& path) {
     return slash == std::string::npos ? "." : path.substr(0, slash);
 }
 
+/// One 16,384th of memory for fragments: 32 KiB of 512 MiB, 1 MiB of 16 GiB.
+std::uint32_t frag_buckets_for(long pages, long page_size) {
+    if (pages <= 0 || page_size <= 0) return SLC_FRAG_MIN_BUCKETS;
+    const auto share = static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_size) /
+                       16384 / sizeof(slc_frag_bucket);
+    return static_cast<std::uint32_t>(std::bit_floor(
+        std::clamp<std::uint64_t>(share, SLC_FRAG_MIN_BUCKETS, SLC_FRAG_MAX_BUCKETS)));
+}
+
 Error config_error(const config::ParseOutcome& outcome) {
     std::string text;
     for (const auto& diagnostic : outcome.errors) text += "\n" + diagnostic.text();
@@ -60,11 +72,10 @@ Result<std::unique_ptr<Controller>> Controller::open(Options options) {
     return open(std::move(options), std::move(network));
 }
 
-Result<std::unique_ptr<Controller>> Controller::open(
-    Options options, std::unique_ptr<kernel::NetworkPort> network) {
+Result<std::unique_ptr<Controller>> Controller::open(Options options,
+                                                     std::unique_ptr<kernel::NetworkPort> network) {
     const auto isa = SLC_TRY(kernel::probe_instruction_set(), "probe this kernel");
-    return std::unique_ptr<Controller>(
-        new Controller(std::move(options), std::move(network), isa));
+    return std::unique_ptr<Controller>(new Controller(std::move(options), std::move(network), isa));
 }
 
 Result<void> Controller::apply_file() {
@@ -113,6 +124,7 @@ Result<Controller::Live> Controller::prepare(config::Config config) {
     options.table_seed = random_word();
     options.generation = next.number;
     options.local_addresses = network_->local_addresses();
+    options.frag_buckets = frag_buckets_for(::sysconf(_SC_PHYS_PAGES), ::sysconf(_SC_PAGESIZE));
     next.image = SLC_TRY(plan::compile(next.config, next.ids, options), "compile");
     const kernel::StateSizes sizes{next.image.highest_service + 1, next.image.highest_member + 1,
                                    next.image.highest_customer + 1, next.image.highest_policy + 1,

@@ -33,7 +33,7 @@
 namespace sluice::control {
 
 class Controller : public NodeView {
-   public:
+ public:
     struct Options {
         std::string config_file = "/etc/sluice/sluice.yaml";
         std::string bpffs = "/sys/fs/bpf/sluice";
@@ -60,7 +60,7 @@ class Controller : public NodeView {
     /// Removes everything of the instance that `options.config_file` names.
     static Result<void> detach(const Options& options);
 
-   private:
+ private:
     /// What one configuration needs to be live. Built beside the live one, then exchanged.
     struct Live {
         config::Config config;

@@ -114,8 +114,9 @@ void Controller::fill_backends(NodeStatus& out) const {
                                         entry.hop == plan::HopState::resolved &&
                                         hop->second.via_gateway;
                 if (l2_gateway)
-                    entry.why = "forward: l2 needs a backend on the same link, and this one is "
-                                "behind a gateway";
+                    entry.why =
+                        "forward: l2 needs a backend on the same link, and this one is "
+                        "behind a gateway";
             }
         out.backends.push_back(std::move(entry));
     }
@@ -191,8 +192,8 @@ void Controller::fill_problems(NodeStatus& out) const {
         if (!entry.attached)
             problem("interface " + entry.name + ": not attached, the interface is gone or down");
         if (live_->attachments[i].fell_back)
-            problem("interface " + entry.name + ": generic XDP, because native was refused: " +
-                    live_->attachments[i].why);
+            problem("interface " + entry.name +
+                    ": generic XDP, because native was refused: " + live_->attachments[i].why);
     }
     for (const auto& service : out.services)
         if (service.forward != config::Forward::local && service.backends_ready == 0)

@@ -56,8 +56,8 @@ struct ServiceStatus {
 struct InterfaceStatus {
     std::string name;
     std::uint32_t ifindex = 0;
-    std::string driver;      ///< "veth", "virtio_net"; empty if unknown.
-    std::string xdp_mode;    ///< "native" or "generic": what is in force.
+    std::string driver;    ///< "veth", "virtio_net"; empty if unknown.
+    std::string xdp_mode;  ///< "native" or "generic": what is in force.
     bool attached = false;
     std::uint32_t mtu = 0;
 };
@@ -82,9 +82,10 @@ struct OwnerStatus {
 };
 
 struct ProgramStatus {
-    std::string name;                     ///< "slc_lb", "slc_icmp", ...
-    std::uint32_t instructions = 0;       ///< After the verifier removed what the configuration does not use.
-    std::uint32_t instructions_built = 0; ///< In the object file.
+    std::string name;  ///< "slc_lb", "slc_icmp", ...
+    std::uint32_t instructions =
+        0;  ///< After the verifier removed what the configuration does not use.
+    std::uint32_t instructions_built = 0;  ///< In the object file.
 };
 
 struct ReloadStatus {
@@ -102,7 +103,8 @@ struct NodeStatus {
     std::chrono::system_clock::time_point started;
     ReloadStatus reload;
     std::string instruction_set;  ///< "v3" or "v4".
-    bool degraded = false;        ///< Some service has no backend it can send to, or XDP fell back to generic.
+    bool degraded =
+        false;  ///< Some service has no backend it can send to, or XDP fell back to generic.
     std::vector<std::string> problems;  ///< One sentence each; empty when all is well.
     std::vector<InterfaceStatus> interfaces;
     std::vector<ServiceStatus> services;
@@ -116,7 +118,7 @@ struct NodeStatus {
 
 /// What the API needs of a node. The daemon's Controller implements it; tests use a fake.
 class NodeView {
-   public:
+ public:
     virtual ~NodeView() = default;
     virtual NodeStatus status() = 0;
     /// Reads the configuration file again and puts it into force, whole or not at all.

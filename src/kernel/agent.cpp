@@ -56,9 +56,8 @@ Result<void> leave_out_unused(BpfObject& object) {
 Result<Agent> Agent::open(const AgentOptions& options) {
     const InstructionSet isa = SLC_TRY(probe_instruction_set(), "agent");
     std::random_device random;
-    const plan::Image image =
-        plan::compile_agent(options.vips, options.from, options.gue_port,
-                            (std::uint64_t{random()} << 32) | random());
+    const plan::Image image = plan::compile_agent(options.vips, options.from, options.gue_port,
+                                                  (std::uint64_t{random()} << 32) | random());
     Agent out(SLC_TRY(BpfObject::open(ObjectName::agent, isa), "agent"));
     SLC_CHECK(leave_out_unused(out.object_), "agent");
     SLC_CHECK(size_destinations(out.object_, image), "agent");
@@ -68,7 +67,8 @@ Result<Agent> Agent::open(const AgentOptions& options) {
     if (earlier.valid())
         SLC_CHECK(out.object_.reuse_map(kCounters, earlier.get()), "agent");
     else
-        SLC_CHECK(out.object_.set_max_entries(kCounters, std::uint32_t{SLC_REASON_COUNT} * SLC_FAMPROTO_COUNT),
+        SLC_CHECK(out.object_.set_max_entries(kCounters,
+                                              std::uint32_t{SLC_REASON_COUNT} * SLC_FAMPROTO_COUNT),
                   "agent");
     SLC_CHECK(out.object_.set_node(&image.node, sizeof image.node), "agent");
     SLC_CHECK(out.object_.load(), "agent");
@@ -92,8 +92,7 @@ Result<void> Agent::attach_all(const AgentOptions& options) {
         XdpLink link =
             SLC_TRY(attach_xdp(object_.program_fd("slc_agent"), interface, options.mode), "attach");
         if (!bpffs_.empty()) {
-            const std::string path =
-                bpffs_ + "/link_" + std::to_string(link.attachment.ifindex);
+            const std::string path = bpffs_ + "/link_" + std::to_string(link.attachment.ifindex);
             if (::bpf_obj_pin(link.fd.get(), path.c_str()) != 0) {
                 const int saved = errno;
                 return fail(sys_error(saved, "pin " + path));

@@ -32,7 +32,7 @@ struct AgentCounter {
 };
 
 class Agent {
-   public:
+ public:
     /// Loads and attaches. Pins left by an earlier agent of that directory are replaced, its
     /// counters continued. Errors: as attach_xdp and BpfObject::load.
     static Result<Agent> open(const AgentOptions& options);
@@ -52,7 +52,7 @@ class Agent {
     Agent& operator=(Agent&&) noexcept = default;
     ~Agent();
 
-   private:
+ private:
     explicit Agent(BpfObject object) : object_(std::move(object)) {}
     Result<void> attach_all(const AgentOptions& options);
 

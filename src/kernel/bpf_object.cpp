@@ -62,7 +62,8 @@ int drop_libbpf_message(libbpf_print_level, const char*, va_list) {
 }
 
 constexpr const char* kPrivilegeHint =
-    "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; sluice doctor says what is missing";
+    "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; sluice doctor says what is "
+    "missing";
 
 }  // namespace
 
@@ -132,15 +133,15 @@ Result<void> BpfObject::set_node(const void* node, std::size_t size) {
 Result<void> BpfObject::load(std::string* verbose_log) {
     std::string log(kLogSize, '\0');
     bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, object_.get())
-        ::bpf_program__set_log_buf(program, log.data(), log.size());
+    bpf_object__for_each_program(program, object_.get())::bpf_program__set_log_buf(
+        program, log.data(), log.size());
     const int error = ::bpf_object__load(object_.get());
     const int saved = error < 0 ? -error : errno;
     log.resize(std::strlen(log.c_str()));
     if (verbose_log != nullptr) *verbose_log = log;
     // The buffer ends here: libbpf must not write to it later.
-    bpf_object__for_each_program(program, object_.get())
-        ::bpf_program__set_log_buf(program, nullptr, 0);
+    bpf_object__for_each_program(program, object_.get())::bpf_program__set_log_buf(program, nullptr,
+                                                                                   0);
     if (error == 0) return {};
     Error failure = sys_error(saved, std::string("load ") + name_of(name_));
     const std::string telling = telling_line(log);
@@ -194,8 +195,9 @@ std::string telling_line(std::string_view log) {
         const auto end = log.find('\n');
         const std::string_view line = log.substr(0, end);
         log.remove_prefix(end == std::string_view::npos ? log.size() : end + 1);
-        const bool statistics = line.starts_with("processed ") || line.starts_with("verification ") ||
-                                line.starts_with("stack depth ") || line.starts_with("mark_precise");
+        const bool statistics =
+            line.starts_with("processed ") || line.starts_with("verification ") ||
+            line.starts_with("stack depth ") || line.starts_with("mark_precise");
         if (line.empty() || statistics) continue;
         before = last;
         last = line;

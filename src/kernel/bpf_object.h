@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// An owner for one of the embedded BPF objects, from opening to the end of its life: libbpf's calls
-/// with our errors. Programs and maps live on after it where something else refers to them (a pin, a
-/// program array, a link).
+/// An owner for one of the embedded BPF objects, from opening to the end of its life: libbpf's
+/// calls with our errors. Programs and maps live on after it where something else refers to them (a
+/// pin, a program array, a link).
 
 #include <cstdint>
 #include <memory>
@@ -27,7 +27,7 @@ struct ProgramInfo {
 };
 
 class BpfObject {
-   public:
+ public:
     /// Parses the embedded bytes; nothing reaches the kernel.
     static Result<BpfObject> open(ObjectName name, InstructionSet isa);
 
@@ -52,10 +52,11 @@ class BpfObject {
     // After load(); -1 for a name that was left out:
     [[nodiscard]] int map_fd(const char* map) const;
     [[nodiscard]] int program_fd(const char* program) const;
-    [[nodiscard]] std::vector<std::string> map_names() const;  ///< Those that were created or reused.
+    [[nodiscard]] std::vector<std::string> map_names()
+        const;  ///< Those that were created or reused.
     [[nodiscard]] std::vector<ProgramInfo> programs() const;
 
-   private:
+ private:
     struct Close {
         void operator()(bpf_object* object) const;
     };

@@ -28,11 +28,11 @@ Result<void> make_pin_directory(const std::string& path) {
     for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
          slash = path.find('/', slash + 1)) {
         const std::string parent = path.substr(0, slash);
-        struct stat info {};
+        struct stat info{};
         if (::stat(parent.c_str(), &info) != 0) SLC_CHECK(make_one(parent), "pins");
     }
     SLC_CHECK(make_one(path), "pins");
-    struct statfs system {};
+    struct statfs system{};
     if (::statfs(path.c_str(), &system) != 0) {
         const int saved = errno;
         return fail(sys_error(saved, "statfs " + path));

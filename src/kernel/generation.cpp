@@ -89,8 +89,8 @@ Result<void> Generation::fill(const plan::Image& image) {
     rings_ = SLC_TRY(MappedArray<std::uint64_t>::map(map_fd("slc_rings"),
                                                      at_least_one(image.rings.size()), "slc_rings"),
                      "map");
-    members_ = SLC_TRY(MappedArray<slc_member>::map(map_fd("slc_members"),
-                                                    image.highest_member + 1, "slc_members"),
+    members_ = SLC_TRY(MappedArray<slc_member>::map(map_fd("slc_members"), image.highest_member + 1,
+                                                    "slc_members"),
                        "map");
     templates_ = SLC_TRY(
         MappedArray<slc_template>::map(map_fd("slc_templates"), cells_for(image), "slc_templates"),

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// One generation in the kernel: the balancer's programs, specialised for one configuration, and the
-/// maps that belong to it. Loading touches nothing that carries traffic; instance.h makes it live.
+/// One generation in the kernel: the balancer's programs, specialised for one configuration, and
+/// the maps that belong to it. Loading touches nothing that carries traffic; instance.h makes it
+/// live.
 ///
 ///   load(image, state)   -> programs verified, tables filled, members not yet resolved
 ///   set_cell(member, ..) -> header templates, also while packets flow
@@ -28,7 +29,7 @@ struct LoadOptions {
 };
 
 class Generation {
-   public:
+ public:
     /// Errors: those of BpfObject::load; not_found, denied or conflict for `next`.
     static Result<Generation> load(const plan::Image& image, const StateMaps& state,
                                    const LoadOptions& options);
@@ -56,7 +57,7 @@ class Generation {
     /// Pins every map and program into `directory`, which must exist on a bpffs.
     Result<void> pin(const std::string& directory) const;
 
-   private:
+ private:
     explicit Generation(BpfObject object) : object_(std::move(object)) {}
     Result<void> fill(const plan::Image& image);
     Result<void> fill_stages(const plan::Image& image, const LoadOptions& options);

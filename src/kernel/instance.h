@@ -26,7 +26,7 @@
 namespace sluice::kernel {
 
 class Instance {
-   public:
+ public:
     /// Finds the instance of `node` below `bpffs`, or makes one. Creates directories as needed.
     /// Errors: not_found when `bpffs` is not on a BPF file system; denied; conflict.
     static Result<Instance> open(const std::string& bpffs, const std::string& node,
@@ -38,9 +38,9 @@ class Instance {
     /// Number for the next generation: one more than any that is pinned.
     [[nodiscard]] std::uint32_t next_generation() const;
 
-    /// Attaches the root program to an interface, or adopts the link that is pinned for it. A program
-    /// of somebody else is never replaced.
-    /// Errors: not_found, conflict (a foreign program), unsupported (native asked for, not had).
+    /// Attaches the root program to an interface, or adopts the link that is pinned for it. A
+    /// program of somebody else is never replaced. Errors: not_found, conflict (a foreign program),
+    /// unsupported (native asked for, not had).
     Result<Attachment> attach(const std::string& interface, AttachMode mode);
     /// Takes the root program off an interface. Nothing to do is no error.
     Result<void> detach(const std::string& interface);
@@ -55,7 +55,7 @@ class Instance {
     /// Removes everything of `node`: links first, so that no packet meets half an instance.
     static Result<void> remove(const std::string& bpffs, const std::string& node);
 
-   private:
+ private:
     Result<void> open_root(InstructionSet isa);
     Result<Attachment> adopt(const std::string& interface, std::uint32_t ifindex);
 

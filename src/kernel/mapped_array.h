@@ -2,7 +2,8 @@
 #pragma once
 
 /// A BPF array map as memory: created with BPF_F_MMAPABLE, read and written in place while packets
-/// read it, without a system call. What is stored while the data plane runs must be one aligned word.
+/// read it, without a system call. What is stored while the data plane runs must be one aligned
+/// word.
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ class MappedArray {
     static_assert(std::is_trivially_copyable_v<T> && sizeof(T) % 8 == 0,
                   "the kernel lays elements out at multiples of eight bytes");
 
-   public:
+ public:
     MappedArray() = default;
     MappedArray(MappedArray&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -57,7 +58,7 @@ class MappedArray {
     [[nodiscard]] std::span<const T> all() const { return {data_, size_}; }
     [[nodiscard]] std::uint32_t size() const { return size_; }
 
-   private:
+ private:
     static std::size_t bytes(std::uint32_t entries) {
         const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
         return (std::size_t{entries} * sizeof(T) + page - 1) / page * page;

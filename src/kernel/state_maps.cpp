@@ -28,7 +28,7 @@ constexpr std::uint32_t kReasonRows = 256;
 
 constexpr StateKind kKinds[] = {
     {"slc_reason_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0,
-     kReasonRows * SLC_FAMPROTO_COUNT, false},
+     kReasonRows* SLC_FAMPROTO_COUNT, false},
     {"slc_service_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_service_counter), 0, 256, true},
     {"slc_member_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 1024, true},
     {"slc_customer_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 64, true},

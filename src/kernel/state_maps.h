@@ -27,7 +27,7 @@ struct StateSizes {
 };
 
 class StateMaps {
-   public:
+ public:
     /// Finds what is pinned in `directory`, creates and pins what is missing or too small. An empty
     /// directory name means: nothing is pinned (tests, embedding).
     /// Errors: conflict for a pinned map of another layout, which is left as it is.
@@ -41,13 +41,14 @@ class StateMaps {
     [[nodiscard]] std::uint32_t frag_buckets() const;
 
     /// Sums over CPUs and over every successor. Indexes beyond a map count nothing.
-    [[nodiscard]] std::vector<slc_counter> reasons() const;   ///< reason * SLC_FAMPROTO_COUNT + famproto
+    [[nodiscard]] std::vector<slc_counter> reasons()
+        const;  ///< reason * SLC_FAMPROTO_COUNT + famproto
     [[nodiscard]] std::vector<slc_service_counter> services() const;
     [[nodiscard]] std::vector<slc_counter> members() const;
     [[nodiscard]] std::vector<slc_counter> customers() const;
     [[nodiscard]] std::vector<slc_counter> policies() const;
 
-   private:
+ private:
     struct Epoch {
         UniqueFd fd;
         std::uint32_t entries = 0;

@@ -24,8 +24,8 @@ inline std::uint32_t at_least_one(std::size_t entries) {
 template <typename T>
 Result<void> copy_into(int fd, const std::vector<T>& content, const char* name) {
     if (content.empty()) return {};
-    auto map = SLC_TRY(
-        MappedArray<T>::map(fd, static_cast<std::uint32_t>(content.size()), name), "fill");
+    auto map =
+        SLC_TRY(MappedArray<T>::map(fd, static_cast<std::uint32_t>(content.size()), name), "fill");
     std::memcpy(map.all().data(), content.data(), content.size() * sizeof(T));
     return {};
 }

@@ -63,8 +63,10 @@ Result<XdpLink> attach_xdp(int program_fd, const std::string& interface, AttachM
         if (mode == AttachMode::native) {
             Error error = attach_error(-fd, interface, "native");
             error.code = Errc::unsupported;
-            error.hint = "its driver has no native XDP, or its MTU, queues or offloads forbid it: "
-                         "sluice doctor -i " + interface + " says which; xdp_mode: generic works everywhere, slowly";
+            error.hint =
+                "its driver has no native XDP, or its MTU, queues or offloads forbid it: "
+                "sluice doctor -i " +
+                interface + " says which; xdp_mode: generic works everywhere, slowly";
             return fail(std::move(error));
         }
         out.attachment.fell_back = true;

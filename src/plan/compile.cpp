@@ -24,7 +24,7 @@ struct Owners {
 };
 
 class Compiler {
-   public:
+ public:
     Compiler(const Config& config, IdStore& ids, const CompileOptions& options)
         : config_(config), ids_(ids), options_(options) {}
 
@@ -38,7 +38,7 @@ class Compiler {
         return std::move(image_);
     }
 
-   private:
+ private:
     Result<void> assign_ids() {
         std::set<std::string> services, members, customers, policies;
         const auto owner = [&](const std::string& customer, const std::string& policy) {
@@ -106,9 +106,10 @@ class Compiler {
                                 ? build_maglev(members, ring.log2)
                                 : build_rendezvous(members, ring.log2);
         if (image_.slots.size() + owners.size() > kMaxSlots)
-            return fail(Errc::limit, "more ring slots than one node can hold (" +
-                                         std::to_string(kMaxSlots) + ")",
-                        "split the configuration over several nodes, or share groups");
+            return fail(
+                Errc::limit,
+                "more ring slots than one node can hold (" + std::to_string(kMaxSlots) + ")",
+                "split the configuration over several nodes, or share groups");
         for (const std::uint32_t owner : owners)
             image_.slots.push_back(SLC_SLOT_MAKE(owner, owner, 0));
         image_.rings.push_back(SLC_RING_MAKE(ring.offset, ring.log2));
@@ -243,8 +244,7 @@ class Compiler {
     void add_prefix(const IpPrefix& prefix, const slc_vip& record) {
         image_.prefixes.push_back({prefix, static_cast<std::uint32_t>(image_.vips.size())});
         image_.vips.push_back(record);
-        image_.node.features |=
-            prefix.address.is_ip6 ? SLC_FEATURE_PREFIX6 : SLC_FEATURE_PREFIX4;
+        image_.node.features |= prefix.address.is_ip6 ? SLC_FEATURE_PREFIX6 : SLC_FEATURE_PREFIX4;
     }
 
     void build_destinations() {
@@ -308,9 +308,8 @@ class Compiler {
     }
 
     void add_features(const config::Service& service) {
-        static constexpr std::uint32_t kForward[] = {SLC_FEATURE_IPIP, SLC_FEATURE_GRE,
-                                                     SLC_FEATURE_GUE, SLC_FEATURE_L2,
-                                                     SLC_FEATURE_LOCAL};
+        static constexpr std::uint32_t kForward[] = {
+            SLC_FEATURE_IPIP, SLC_FEATURE_GRE, SLC_FEATURE_GUE, SLC_FEATURE_L2, SLC_FEATURE_LOCAL};
         std::uint32_t& features = image_.node.features;
         features |= kForward[static_cast<int>(service.forward)];
         if (service.ports.any) features |= SLC_FEATURE_ANY_PORT;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// The two tables that lead from a destination to a service, placed so that a packet reads one cache
-/// line of each, sometimes two. Part of `compile` (plan/image.h).
+/// The two tables that lead from a destination to a service, placed so that a packet reads one
+/// cache line of each, sometimes two. Part of `compile` (plan/image.h).
 
 #include <array>
 #include <cstdint>

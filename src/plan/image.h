@@ -18,9 +18,9 @@ namespace sluice::plan {
 
 /// A backend in a group as the data plane knows it.
 struct ImageMember {
-    std::uint32_t id = 0;         ///< Index of slc_members.
-    std::size_t group = 0;        ///< Index into Config::groups.
-    std::size_t backend = 0;      ///< Index into Group::backends.
+    std::uint32_t id = 0;     ///< Index of slc_members.
+    std::size_t group = 0;    ///< Index into Config::groups.
+    std::size_t backend = 0;  ///< Index into Group::backends.
     IpAddress address;
     /// Which header templates it needs: bit SLC_VARIANT(forward, inner_is_ip6).
     std::uint32_t variants = 0;
@@ -32,7 +32,7 @@ struct ImageRing {
     config::Balance balance = config::Balance::maglev;
     std::uint32_t offset = 0;  ///< In the slot pool.
     std::uint32_t log2 = 0;
-    bool empty = false;        ///< No member may take traffic.
+    bool empty = false;  ///< No member may take traffic.
 };
 
 struct ImagePrefix {
@@ -45,13 +45,13 @@ struct Image {
     std::vector<slc_vip> vips;  ///< The table, then the records of prefixes.
     std::vector<ImagePrefix> prefixes;
     std::vector<slc_port_bucket> ports;
-    std::vector<slc_ranges> ranges;      ///< [0] is unused.
-    std::vector<slc_service> services;   ///< By service id; [0] is unused.
-    std::vector<std::uint64_t> rings;    ///< Descriptors.
+    std::vector<slc_ranges> ranges;     ///< [0] is unused.
+    std::vector<slc_service> services;  ///< By service id; [0] is unused.
+    std::vector<std::uint64_t> rings;   ///< Descriptors.
     std::vector<std::uint64_t> slots;
     std::vector<ImageMember> members;
-    std::vector<ImageRing> ring_list;    ///< Parallel to rings.
-    std::vector<IpPrefix> peers;         ///< Sources whose tunnels are stripped.
+    std::vector<ImageRing> ring_list;        ///< Parallel to rings.
+    std::vector<IpPrefix> peers;             ///< Sources whose tunnels are stripped.
     std::vector<std::uint32_t> service_ids;  ///< Parallel to Config::services.
     std::uint32_t highest_service = 0;
     std::uint32_t highest_member = 0;
@@ -61,7 +61,7 @@ struct Image {
 };
 
 struct CompileOptions {
-    std::uint64_t table_seed = 0;      ///< Secret of this generation's tables: random in a daemon.
+    std::uint64_t table_seed = 0;  ///< Secret of this generation's tables: random in a daemon.
     std::uint32_t generation = 1;
     std::vector<IpAddress> local_addresses;  ///< Where tunnels of balancers may end.
     std::uint32_t frag_buckets = 1024;       ///< A power of two.

@@ -56,9 +56,9 @@ bool is_agent_reason(slc_reason reason) {
 }
 
 const char* famproto_label(slc_famproto famproto) {
-    static constexpr const char* kLabels[] = {"other",   "ip4_tcp",  "ip4_udp",
+    static constexpr const char* kLabels[] = {"other",    "ip4_tcp",   "ip4_udp",
                                               "ip4_icmp", "ip4_other", "ip6_tcp",
-                                              "ip6_udp", "ip6_icmp", "ip6_other"};
+                                              "ip6_udp",  "ip6_icmp",  "ip6_other"};
     return famproto < sizeof kLabels / sizeof kLabels[0] ? kLabels[famproto] : "other";
 }
 

@@ -11,7 +11,7 @@ constexpr std::uint32_t kNobody = ~0u;
 constexpr int kMaxKicks = 500;
 
 class Table {
-   public:
+ public:
     Table(std::span<const TwoChoiceKey> keys, std::uint32_t buckets, std::uint32_t ways)
         : keys_(keys), ways_(ways), entries_(std::size_t{buckets} * ways, kNobody) {}
 
@@ -34,7 +34,7 @@ class Table {
         return out;
     }
 
-   private:
+ private:
     [[nodiscard]] std::uint32_t other(std::uint32_t key, std::uint32_t bucket) const {
         return keys_[key].first == bucket ? keys_[key].second : keys_[key].first;
     }
