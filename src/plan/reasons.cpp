@@ -32,6 +32,7 @@ bool is_drop(slc_reason reason) {
         case SLC_REASON_DECAP_SOURCE_REFUSED:
         case SLC_REASON_DECAP_VIA_FRAGMENT:
         case SLC_REASON_VLAN_DEPTH:
+        case SLC_REASON_NEIGHBOUR_DISCOVERY:
             return false;
         default:
             return true;

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <random>
+
+#include "config/parse.h"
+#include "plan/destination_tables.h"
+#include "plan/image.h"
+#include "plan/two_choice.h"
+#include "sluice/hash.h"
+
+namespace sluice::plan {
+namespace {
+
+config::Config parsed(const std::string& text) {
+    auto outcome = config::parse(text, "test.yaml");
+    for (const auto& error : outcome.errors) ADD_FAILURE() << error.text();
+    return outcome.config;
+}
+
+Image compiled(const std::string& text, IdStore& ids, CompileOptions options = {}) {
+    auto image = compile(parsed(text), ids, options);
+    if (!image) {
+        ADD_FAILURE() << image.error().what;
+        return {};
+    }
+    return std::move(*image);
+}
+
+Image compiled(const std::string& text) {
+    IdStore ids;
+    return compiled(text, ids);
+}
+
+/// The data plane's look-up (bpf/stage/service.h), in user space.
+const slc_vip* find_vip(const Image& image, const std::string& address) {
+    const auto words = address_words(*IpAddress::parse(address));
+    const bool is_ip6 = IpAddress::parse(address)->is_ip6;
+    const auto& key = image.node.table_key;
+    const std::uint64_t hash = is_ip6 ? slc_vip_hash(key[0], key[1], words.data())
+                                      : slc_vip_hash4(key[0], key[1], words[3]);
+    const auto matches = [&](const slc_vip& vip) {
+        return (vip.flags & SLC_VIP_USED) != 0 && ((vip.flags & SLC_VIP_IP6) != 0) == is_ip6 &&
+               std::equal(words.begin(), words.end(), vip.addr_be);
+    };
+    const slc_vip& first = image.vips[slc_first_of(hash, image.node.vip_mask)];
+    if (matches(first)) return &first;
+    if ((first.flags & SLC_VIP_MORE) == 0) return nullptr;
+    const slc_vip& second = image.vips[slc_second_of(hash, image.node.vip_mask)];
+    return matches(second) ? &second : nullptr;
+}
+
+std::uint32_t find_port(const std::vector<slc_port_bucket>& ports, const std::uint64_t* key,
+                        std::uint32_t vip, std::uint8_t proto, std::uint16_t port) {
+    const auto mask = static_cast<std::uint32_t>(ports.size() - 1);
+    const std::uint64_t hash = slc_port_hash(key[0], key[1], vip, proto, htons(port));
+    const auto in = [&](const slc_port_bucket& bucket) -> std::uint32_t {
+        for (const slc_port& entry : bucket.entry)
+            if (entry.vip == vip && entry.proto == proto && entry.port_be == htons(port))
+                return entry.service;
+        return 0;
+    };
+    const slc_port_bucket& first = ports[slc_first_of(hash, mask)];
+    if (const std::uint32_t found = in(first)) return found;
+    return first.entry[0].more ? in(ports[slc_second_of(hash, mask)]) : 0;
+}
+
+TEST(Compile, small_configuration_asks_for_few_features) {
+    const Image image = compiled(R"(
+version: 1
+node: {interfaces: [eth0]}
+services:
+  - {name: web, vip: 192.0.2.10, protocol: tcp, port: 80, forward: ipip, backends: [10.0.0.5]}
+)");
+    EXPECT_EQ(image.node.features, SLC_FEATURE_IP4 | SLC_FEATURE_IPIP | SLC_FEATURE_OUTER4);
+    EXPECT_EQ(image.members.size(), 1u);
+    EXPECT_EQ(image.members[0].variants, 1u << SLC_VARIANT(SLC_FORWARD_IPIP, 0));
+    EXPECT_EQ(image.templates, 1u);
+}
+
+TEST(Compile, every_feature_follows_from_what_asks_for_it) {
+    const Image image = compiled(R"(
+version: 1
+node:
+  interfaces: [eth0]
+  tunnel_source: {ipv4: 10.255.0.0/24, ipv6: "fd00:ff::/64"}
+  next: /sys/fs/bpf/other
+  decap: {from: [10.255.0.0/24], addresses: [10.0.0.1]}
+services:
+  - {name: a, vip: 192.0.2.0/28, protocol: tcp, port: 80-90, forward: gre, affinity: source, backends: [10.0.0.5]}
+  - {name: b, vip: "2001:db8::/64", protocol: udp, port: any, forward: gue, affinity: source-port, dscp: copy, backends: ["fd00::5"]}
+  - {name: c, vip: 192.0.2.99, protocol: both, port: 1, forward: l2, customer: acme, backends: [10.0.0.5]}
+  - {name: d, vip: 192.0.2.98, protocol: both, port: 1, forward: local}
+)");
+    const std::uint32_t all =
+        SLC_FEATURE_IP4 | SLC_FEATURE_IP6 | SLC_FEATURE_PREFIX4 | SLC_FEATURE_PREFIX6 |
+        SLC_FEATURE_RANGES | SLC_FEATURE_ANY_PORT | SLC_FEATURE_DECAP | SLC_FEATURE_NEXT |
+        SLC_FEATURE_OWNERS | SLC_FEATURE_GRE | SLC_FEATURE_GUE | SLC_FEATURE_L2 |
+        SLC_FEATURE_LOCAL | SLC_FEATURE_OUTER4 | SLC_FEATURE_OUTER6 | SLC_FEATURE_DSCP_COPY |
+        SLC_FEATURE_AFFINITY_SOURCE | SLC_FEATURE_AFFINITY_SOURCE_PORT;
+    EXPECT_EQ(image.node.features, all);
+    EXPECT_EQ(image.node.tunnel4_host_mask_be, htonl(0xff));
+    EXPECT_EQ(image.node.tunnel6_host_mask_be, ~0ull);
+    ASSERT_NE(find_vip(image, "10.0.0.1"), nullptr);
+    EXPECT_TRUE(find_vip(image, "10.0.0.1")->flags & SLC_VIP_ENDPOINT);
+}
+
+TEST(Compile, services_on_one_group_share_a_ring) {
+    const Image image = compiled(R"(
+version: 1
+node: {interfaces: [eth0]}
+groups: {web: {backends: [10.0.0.5, 10.0.0.6]}}
+services:
+  - {name: a, vip: 192.0.2.10, protocol: tcp, port: 80, forward: ipip, group: web}
+  - {name: b, vip: 192.0.2.10, protocol: tcp, port: 443, forward: ipip, group: web}
+  - {name: c, vip: 192.0.2.10, protocol: tcp, port: 81, forward: ipip, group: web, balance: rendezvous}
+)");
+    EXPECT_EQ(image.rings.size(), 2u);
+    EXPECT_EQ(image.services[image.service_ids[0]].ring, image.services[image.service_ids[1]].ring);
+    EXPECT_NE(image.services[image.service_ids[0]].ring, image.services[image.service_ids[2]].ring);
+}
+
+TEST(Compile, drained_backends_and_those_without_weight_own_no_slot) {
+    IdStore ids;
+    const Image image = compiled(R"(
+version: 1
+node: {interfaces: [eth0]}
+services:
+  - name: web
+    vip: 192.0.2.10
+    protocol: tcp
+    port: 80
+    forward: ipip
+    backends:
+      - 10.0.0.5
+      - {address: 10.0.0.6, state: drain}
+      - {address: 10.0.0.7, weight: 0}
+      - {address: 10.0.0.8, state: maint}
+)",
+                                 ids);
+    const std::uint32_t only = ids.members.find("web/10.0.0.5");
+    ASSERT_NE(only, 0u);
+    for (const std::uint64_t slot : image.slots) EXPECT_EQ(SLC_SLOT_CURRENT(slot), only);
+}
+
+TEST(Compile, service_without_a_backend_has_an_invalid_ring) {
+    const Image image = compiled(R"(
+version: 1
+node: {interfaces: [eth0]}
+services:
+  - {name: web, vip: 192.0.2.10, protocol: tcp, port: 80, forward: ipip, backends: [{address: 10.0.0.6, state: drain}]}
+)");
+    ASSERT_EQ(image.rings.size(), 1u);
+    EXPECT_EQ(image.rings[0] & SLC_RING_VALID, 0u);
+}
+
+TEST(Compile, ids_stay_when_others_come_and_go) {
+    IdStore ids;
+    const std::string head = "version: 1\nnode: {interfaces: [eth0]}\nservices:\n";
+    const std::string a =
+        "  - {name: a, vip: 192.0.2.10, protocol: tcp, port: 80, forward: ipip, backends: "
+        "[10.0.0.5]}\n";
+    const std::string b =
+        "  - {name: b, vip: 192.0.2.11, protocol: tcp, port: 80, forward: ipip, backends: "
+        "[10.0.0.6]}\n";
+    compiled(head + a + b, ids);
+    const std::uint32_t service = ids.services.find("b");
+    const std::uint32_t member = ids.members.find("b/10.0.0.6");
+    const Image image = compiled(head + b, ids);
+    EXPECT_EQ(image.service_ids[0], service);
+    EXPECT_EQ(image.members[0].id, member);
+    EXPECT_EQ(ids.services.find("a"), 0u);
+}
+
+TEST(Compile, rings_depend_on_addresses_and_not_on_ids_or_order) {
+    const std::string head =
+        "version: 1\nnode: {interfaces: [eth0]}\nservices:\n  - {name: web, vip: "
+        "192.0.2.10, protocol: tcp, port: 80, forward: ipip, backends: ";
+    IdStore left_ids, right_ids;
+    ASSERT_TRUE(right_ids.members.assign("earlier"));
+    const Image left = compiled(head + "[10.0.0.5, 10.0.0.6, 10.0.0.7]}\n", left_ids);
+    const Image right = compiled(head + "[10.0.0.7, 10.0.0.5, 10.0.0.6]}\n", right_ids);
+    ASSERT_EQ(left.slots.size(), right.slots.size());
+    std::map<std::uint32_t, std::string> left_name, right_name;
+    for (const auto& [name, id] : left_ids.members.names()) left_name[id] = name;
+    for (const auto& [name, id] : right_ids.members.names()) right_name[id] = name;
+    for (std::size_t i = 0; i < left.slots.size(); ++i)
+        ASSERT_EQ(left_name[SLC_SLOT_CURRENT(left.slots[i])],
+                  right_name[SLC_SLOT_CURRENT(right.slots[i])]);
+}
+
+TEST(Compile, services_inherit_the_owners_of_the_protected_prefix_around_them) {
+    IdStore ids;
+    const Image image = compiled(R"(
+version: 1
+node: {interfaces: [eth0]}
+services:
+  - {name: plain, vip: 192.0.2.10, protocol: tcp, port: 80, forward: ipip, backends: [10.0.0.5]}
+  - {name: own, vip: 192.0.2.11, protocol: tcp, port: 80, forward: ipip, backends: [10.0.0.5], customer: own}
+protected:
+  - {prefix: 192.0.2.0/24, customer: wide, policy: edge}
+  - {prefix: 192.0.2.0/28, customer: narrow}
+)",
+                                 ids);
+    EXPECT_EQ(image.services[image.service_ids[0]].customer, ids.customers.find("narrow"));
+    EXPECT_EQ(image.services[image.service_ids[1]].customer, ids.customers.find("own"));
+    EXPECT_EQ(image.prefixes.size(), 2u);
+    EXPECT_TRUE(image.vips[image.prefixes[0].record].flags & SLC_VIP_PROTECTED);
+}
+
+TEST(Compile, ports_ranges_and_any_port_are_where_the_data_plane_looks) {
+    IdStore ids;
+    const Image image = compiled(R"(
+version: 1
+node: {interfaces: [eth0]}
+services:
+  - {name: one, vip: 192.0.2.10, protocol: both, port: 53, forward: ipip, backends: [10.0.0.5]}
+  - {name: range, vip: 192.0.2.10, protocol: tcp, port: 8000-8099, forward: ipip, backends: [10.0.0.5]}
+  - {name: any, vip: 192.0.2.10, protocol: udp, port: any, forward: ipip, backends: [10.0.0.5]}
+)",
+                                 ids);
+    const slc_vip* vip = find_vip(image, "192.0.2.10");
+    ASSERT_NE(vip, nullptr);
+    const std::uint64_t key[2] = {image.node.table_key[0], image.node.table_key[1]};
+    EXPECT_EQ(find_port(image.ports, key, vip->vip, IPPROTO_TCP, 53), ids.services.find("one"));
+    EXPECT_EQ(find_port(image.ports, key, vip->vip, IPPROTO_UDP, 53), ids.services.find("one"));
+    EXPECT_EQ(find_port(image.ports, key, vip->vip, IPPROTO_TCP, 54), 0u);
+    EXPECT_EQ(vip->any_tcp, 0u);
+    EXPECT_EQ(vip->any_udp, ids.services.find("any"));
+    ASSERT_NE(vip->ranges_tcp, 0u);
+    EXPECT_EQ(vip->ranges_udp, 0u);
+    EXPECT_EQ(image.ranges[vip->ranges_tcp].first[0], 8000);
+    EXPECT_EQ(image.ranges[vip->ranges_tcp].last[0], 8099);
+    EXPECT_EQ(image.ranges[vip->ranges_tcp].service[0], ids.services.find("range"));
+    EXPECT_EQ(image.ranges[vip->ranges_tcp].first[1], 0xffff);
+}
+
+TEST(Compile, agent_holds_vips_and_peers_and_nothing_else) {
+    const Image image =
+        compile_agent({*IpPrefix::parse("192.0.2.10"), *IpPrefix::parse("2001:db8::/64")},
+                      {*IpPrefix::parse("10.255.0.0/24")}, 6081, 7);
+    EXPECT_NE(find_vip(image, "192.0.2.10"), nullptr);
+    EXPECT_EQ(image.prefixes.size(), 1u);
+    EXPECT_EQ(image.peers.size(), 1u);
+    EXPECT_EQ(image.node.gue_port_be, htons(6081));
+    EXPECT_TRUE(image.members.empty());
+}
+
+TEST(DestinationTables, many_addresses_and_ports_are_all_found_and_no_others) {
+    std::mt19937 random(1);
+    std::vector<slc_vip> records;
+    std::vector<PortEntry> entries;
+    for (std::uint32_t i = 0; i < 20000; ++i) {
+        slc_vip record{};
+        record.addr_be[3] = htonl(0x0a000000 + i);
+        record.flags = SLC_VIP_USED;
+        record.vip = i + 1;
+        records.push_back(record);
+        entries.push_back({i + 1, IPPROTO_TCP, static_cast<std::uint16_t>(random()), i + 1});
+    }
+    const auto tables = build_destination_tables(records, entries, 42);
+    Image image;
+    image.vips = tables.vips;
+    image.node.vip_mask = static_cast<slc_u32>(tables.vips.size() - 1);
+    std::copy(tables.key.begin(), tables.key.end(), image.node.table_key);
+    for (const auto& record : records) {
+        const auto* found = find_vip(image, IpAddress::from_ip4(record.addr_be[3]).text());
+        ASSERT_NE(found, nullptr);
+        ASSERT_EQ(found->vip, record.vip);
+    }
+    for (std::uint32_t i = 20000; i < 40000; ++i)
+        ASSERT_EQ(find_vip(image, IpAddress::from_ip4(htonl(0x0a000000 + i)).text()), nullptr);
+    for (const auto& entry : entries) {
+        ASSERT_EQ(find_port(tables.ports, tables.key.data(), entry.vip, entry.proto, entry.port),
+                  entry.service);
+        ASSERT_EQ(find_port(tables.ports, tables.key.data(), entry.vip, IPPROTO_UDP, entry.port),
+                  0u);
+    }
+    const auto more = std::count_if(tables.vips.begin(), tables.vips.end(), [](const auto& vip) {
+        return (vip.flags & SLC_VIP_MORE) != 0;
+    });
+    EXPECT_LT(more, static_cast<long>(tables.vips.size()) / 8) << "second look-ups must stay rare";
+}
+
+TEST(TwoChoice, gives_up_where_three_keys_want_two_places) {
+    const std::vector<TwoChoiceKey> keys = {{0, 1}, {0, 1}, {1, 0}};
+    EXPECT_FALSE(place_two_choice(keys, 2, 1));
+    EXPECT_TRUE(place_two_choice(std::span(keys).first(2), 2, 1));
+    EXPECT_TRUE(place_two_choice(keys, 2, 2));
+}
+
+TEST(TwoChoice, places_each_key_in_one_of_its_buckets_and_never_overfills) {
+    std::mt19937 random(3);
+    constexpr std::uint32_t kBuckets = 1024;
+    std::vector<TwoChoiceKey> keys(kBuckets * 2);
+    for (auto& key : keys)
+        key = {static_cast<std::uint32_t>(random() % kBuckets),
+               static_cast<std::uint32_t>(random() % kBuckets)};
+    const auto placed = place_two_choice(keys, kBuckets, 4);
+    ASSERT_TRUE(placed);
+    std::vector<int> load(kBuckets);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        EXPECT_TRUE((*placed)[i] == keys[i].first || (*placed)[i] == keys[i].second);
+        ++load[(*placed)[i]];
+    }
+    EXPECT_LE(*std::max_element(load.begin(), load.end()), 4);
+}
+
+}  // namespace
+}  // namespace sluice::plan
