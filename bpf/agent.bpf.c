@@ -17,7 +17,7 @@ SLC_INLINE int slc_agent_ip4(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc
     if (!ip)
         return slc_pass(ctx, pkt, SLC_STAGE_PARSE, SLC_REASON_NOT_OURS);
     slc_read_ip4(ip, pkt);
-    if (ip->version_ihl >> 4 != 4 || slc_check_ip4(ip, pkt))
+    if (ip->version_ihl >> 4 != 4)
         return slc_pass(ctx, pkt, SLC_STAGE_PARSE, SLC_REASON_NOT_OURS);
     return slc_stage_decap(ctx, pkt);
 }
@@ -29,7 +29,7 @@ SLC_INLINE int slc_agent_ip6(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc
     if (!ip)
         return slc_pass(ctx, pkt, SLC_STAGE_PARSE, SLC_REASON_NOT_OURS);
     slc_read_ip6(ip, pkt);
-    if (slc_check_ip6(pkt))
+    if (bpf_ntohl(ip->version_class_flow_be) >> 28 != 6)
         return slc_pass(ctx, pkt, SLC_STAGE_PARSE, SLC_REASON_NOT_OURS);
     return slc_stage_decap(ctx, pkt);
 }

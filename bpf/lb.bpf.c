@@ -41,10 +41,9 @@ SLC_INLINE int slc_not_vip(struct xdp_md *ctx, struct slc_pkt *pkt, const struct
 
 SLC_INLINE int slc_lb_ip4(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_cursor *cur)
 {
-    struct slc_ip4 *ip = NULL;
     struct slc_vip *vip = NULL;
     __u16 reason;
-    enum slc_entry entry = slc_entry_ip4(cur, pkt, &vip, &ip, &reason);
+    enum slc_entry entry = slc_entry_ip4(cur, pkt, &vip, &reason);
 
     if (entry == SLC_ENTRY_PASS)
         return slc_pass(ctx, pkt, SLC_STAGE_SERVICE, reason);
@@ -52,7 +51,7 @@ SLC_INLINE int slc_lb_ip4(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_cu
         return slc_drop(ctx, pkt, SLC_STAGE_PARSE, reason);
     if (SLC_UNLIKELY(vip->flags & SLC_VIP_NOT_VIP))
         return slc_not_vip(ctx, pkt, vip);
-    reason = slc_check_ip4(ip, pkt);
+    reason = slc_check_ip4(pkt);
     if (SLC_UNLIKELY(reason))
         return slc_drop(ctx, pkt, SLC_STAGE_PARSE, reason);
     if (SLC_UNLIKELY(pkt->frag_off || pkt->frag_first))

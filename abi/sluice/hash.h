@@ -107,7 +107,7 @@ SLC_HASH_FN slc_u32 slc_second_of(slc_u64 hash, slc_u32 mask)
     return (slc_u32)(hash >> 32) & mask;
 }
 
-/* The fragment table; `id_be` is 16 bits for IPv4, 32 for IPv6. */
+/* The fragment table; `id_be` is 16 bits for IPv4, 32 for IPv6, whose `proto` is 0 (RFC 8200 4.5). */
 SLC_HASH_FN slc_u64 slc_frag_hash(slc_u64 key0, slc_u64 key1, const slc_u32 *src_be,
                                   const slc_u32 *dst_be, slc_u32 id_be, slc_u8 proto)
 {

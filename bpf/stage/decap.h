@@ -21,6 +21,8 @@
 #include "stage/parse.h"
 #include "stage/service.h"
 
+#define SLC_ECN_ECT1 1
+#define SLC_ECN_ECT0 2
 #define SLC_ECN_CE 3
 
 SLC_INLINE int slc_is_peer(const struct slc_pkt *pkt)
@@ -97,17 +99,17 @@ SLC_INLINE __u16 slc_tunnel_header(struct xdp_md *ctx, const struct slc_pkt *pkt
     return slc_version_at(ctx, *inner) == want ? 0 : SLC_REASON_DECAP_HEADER;
 }
 
-/* RFC 6040 4.2: the inner ECN field after the outer one was taken off. Sets *mark when it becomes
- * CE; returns the reason when the packet must be dropped. */
-SLC_INLINE __u16 slc_decap_ecn(__u8 outer, __u8 inner, __u8 *mark)
+/* RFC 6040 figure 4: the ECN field of the inner header once the outer one is off, or -1 where the
+ * packet must be dropped. */
+SLC_INLINE int slc_decap_ecn(__u8 outer, __u8 inner)
 {
-    *mark = 0;
-    if ((outer & 3) != SLC_ECN_CE || (inner & 3) == SLC_ECN_CE)
-        return 0;
-    if ((inner & 3) == 0)
-        return SLC_REASON_DECAP_ECN;
-    *mark = 1;
-    return 0;
+    outer &= 3;
+    inner &= 3;
+    if (outer == SLC_ECN_CE)
+        return inner ? SLC_ECN_CE : -1;
+    if (outer == SLC_ECN_ECT1 && inner == SLC_ECN_ECT0)
+        return SLC_ECN_ECT1;
+    return inner;
 }
 
 SLC_INLINE __u16 slc_check_inner4(struct slc_cursor *cur, const struct slc_pkt *pkt, __u32 *vip)
@@ -116,7 +118,7 @@ SLC_INLINE __u16 slc_check_inner4(struct slc_cursor *cur, const struct slc_pkt *
     __u32 dst[4] = {};
     struct slc_vip *found;
     __u16 old_word;
-    __u8 mark;
+    int ecn;
 
     if (!ip)
         return SLC_REASON_HDR_TRUNCATED;
@@ -124,11 +126,12 @@ SLC_INLINE __u16 slc_check_inner4(struct slc_cursor *cur, const struct slc_pkt *
     found = slc_find_vip(dst, 0, vip);
     if (!found || (found->flags & (SLC_VIP_ENDPOINT | SLC_VIP_PROTECTED)))
         return SLC_REASON_DECAP_UNKNOWN_VIP;
-    if (slc_decap_ecn(pkt->tos, ip->tos, &mark))
+    ecn = slc_decap_ecn(pkt->tos, ip->tos);
+    if (ecn < 0)
         return SLC_REASON_DECAP_ECN;
-    if (mark) {
+    if (ecn != (ip->tos & 3)) {
         old_word = *(__u16 *)ip;
-        ip->tos |= SLC_ECN_CE;
+        ip->tos = (ip->tos & ~3) | ecn;
         ip->csum = slc_csum_replace(ip->csum, old_word, *(__u16 *)ip);
     }
     return 0;
@@ -139,7 +142,7 @@ SLC_INLINE __u16 slc_check_inner6(struct slc_cursor *cur, const struct slc_pkt *
     struct slc_ip6 *ip = slc_take(cur, sizeof *ip);
     __u32 dst[4];
     struct slc_vip *found;
-    __u8 mark;
+    int ecn;
 
     if (!ip)
         return SLC_REASON_HDR_TRUNCATED;
@@ -148,10 +151,11 @@ SLC_INLINE __u16 slc_check_inner6(struct slc_cursor *cur, const struct slc_pkt *
     found = slc_find_vip(dst, 1, vip);
     if (!found || (found->flags & (SLC_VIP_ENDPOINT | SLC_VIP_PROTECTED)))
         return SLC_REASON_DECAP_UNKNOWN_VIP;
-    if (slc_decap_ecn(pkt->tos, bpf_ntohl(ip->version_class_flow_be) >> 20, &mark))
+    ecn = slc_decap_ecn(pkt->tos, bpf_ntohl(ip->version_class_flow_be) >> 20);
+    if (ecn < 0)
         return SLC_REASON_DECAP_ECN;
-    if (mark)
-        ip->version_class_flow_be |= bpf_htonl(SLC_ECN_CE << 20);
+    ip->version_class_flow_be =
+        (ip->version_class_flow_be & ~bpf_htonl(3u << 20)) | bpf_htonl((__u32)ecn << 20);
     return 0;
 }
 
@@ -204,6 +208,9 @@ SLC_INLINE int slc_stage_decap(struct xdp_md *ctx, struct slc_pkt *pkt)
     __u8 family = 0;
 
     if (!slc_is_tunnel(ctx, pkt))
+        return slc_pass(ctx, pkt, SLC_STAGE_DECAP, SLC_REASON_NOT_OURS);
+    /* A faulty outer header is Linux's to judge, like all that is not for a VIP. */
+    if (pkt->is_ip6 ? slc_check_ip6(pkt) : slc_check_ip4(pkt))
         return slc_pass(ctx, pkt, SLC_STAGE_DECAP, SLC_REASON_NOT_OURS);
     if (!slc_is_peer(pkt))
         return slc_pass(ctx, pkt, SLC_STAGE_DECAP, SLC_REASON_DECAP_SOURCE_REFUSED);

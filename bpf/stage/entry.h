@@ -21,8 +21,7 @@ enum slc_entry {
 };
 
 SLC_INLINE enum slc_entry slc_entry_ip4(struct slc_cursor *cur, struct slc_pkt *pkt,
-                                        struct slc_vip **vip, struct slc_ip4 **header,
-                                        __u16 *reason)
+                                        struct slc_vip **vip, __u16 *reason)
 {
     struct slc_ip4 *ip = slc_take(cur, sizeof *ip);
 
@@ -33,7 +32,6 @@ SLC_INLINE enum slc_entry slc_entry_ip4(struct slc_cursor *cur, struct slc_pkt *
     if (ip->version_ihl >> 4 != 4)
         return SLC_ENTRY_DROP;
     slc_read_ip4(ip, pkt);
-    *header = ip;
     *vip = slc_find_vip(pkt->dst, 0, &pkt->vip_index);
     *reason = SLC_REASON_NOT_OURS;
     return *vip ? SLC_ENTRY_OURS : SLC_ENTRY_PASS;

@@ -9,8 +9,9 @@
  * Goes to  steer, frag or icmp.
  * Reasons  EXT_HEADER_CHAIN, HDR_TRUNCATED, PROTOCOL_UNSUPPORTED.
  *
- * At most SLC_MAX_EXT_HEADERS; hop-by-hop only first; routing headers of type 0 are refused
- * (RFC 5095), and so is what would hide the transport header beyond the frame (RFC 7112).
+ * At most SLC_MAX_EXT_HEADERS; hop-by-hop only first; one fragment header. A routing header with
+ * segments left would make a VIP a router on the way (RFC 5095; RFC 8200 4.4) and is refused, and
+ * so is what would hide the transport header beyond the frame (RFC 7112).
  */
 
 #include "stage/steer.h"
@@ -22,7 +23,8 @@ SLC_INLINE int slc_is_ext(__u8 proto)
 }
 
 /* One header. Returns 0 with l4_off and proto moved behind it, or the reason for a drop. */
-SLC_INLINE __u16 slc_ext_step(struct xdp_md *ctx, struct slc_pkt *pkt, __u32 step)
+SLC_INLINE __u16 slc_ext_step(struct xdp_md *ctx, struct slc_pkt *pkt, __u32 step,
+                              __u8 *fragment_seen)
 {
     struct slc_cursor cur = slc_cursor_at(ctx, pkt->l4_off, 4096);
     __u8 *hdr = slc_take(&cur, 8);
@@ -35,6 +37,9 @@ SLC_INLINE __u16 slc_ext_step(struct xdp_md *ctx, struct slc_pkt *pkt, __u32 ste
         case IPPROTO_FRAGMENT: {
             __u16 frag = bpf_ntohs(*(__u16 *)(hdr + 2));
 
+            if (*fragment_seen)
+                return SLC_REASON_EXT_HEADER_CHAIN;
+            *fragment_seen = 1;
             len = 8;
             pkt->frag_off = frag & 0xfff8;
             pkt->frag_first = (frag & 1) && !pkt->frag_off;
@@ -49,7 +54,7 @@ SLC_INLINE __u16 slc_ext_step(struct xdp_md *ctx, struct slc_pkt *pkt, __u32 ste
                 return SLC_REASON_EXT_HEADER_CHAIN;
             break;
         case IPPROTO_ROUTING:
-            if (hdr[2] == 0 && hdr[3])
+            if (hdr[3])
                 return SLC_REASON_EXT_HEADER_CHAIN;
             break;
         default:
@@ -65,6 +70,7 @@ SLC_INLINE __u16 slc_ext_step(struct xdp_md *ctx, struct slc_pkt *pkt, __u32 ste
 SLC_INLINE int slc_stage_ext(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
     struct slc_vip *vip = slc_vip_at(pkt->vip_index);
+    __u8 fragment_seen = 0;
     __u16 fault = 0;
 
     if (!vip)
@@ -74,7 +80,7 @@ SLC_INLINE int slc_stage_ext(struct xdp_md *ctx, struct slc_pkt *pkt)
         /* What follows a later fragment's header is payload. */
         if (!slc_is_ext(pkt->proto) || pkt->frag_off)
             break;
-        fault = slc_ext_step(ctx, pkt, i);
+        fault = slc_ext_step(ctx, pkt, i, &fragment_seen);
         if (fault)
             return slc_drop(ctx, pkt, SLC_STAGE_PARSE, fault);
     }

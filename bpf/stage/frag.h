@@ -30,10 +30,12 @@ SLC_INLINE __u32 slc_frag_age(const struct slc_frag *entry, __u32 now)
     return (now - (entry->member_stamp >> 20)) & SLC_FRAG_STAMP_MASK;
 }
 
+/* RFC 8200 4.5: fragments of IPv6 belong together by addresses and identification; only the first
+ * one's next header counts. */
 SLC_INLINE __u64 slc_frag_tag(const struct slc_pkt *pkt)
 {
     __u64 tag = slc_frag_hash(slc_node.ring_key[0], slc_node.ring_key[1], pkt->src, pkt->dst,
-                              pkt->frag_id_be, pkt->proto);
+                              pkt->frag_id_be, pkt->is_ip6 ? 0 : pkt->proto);
 
     return tag ? tag : 1;
 }
@@ -126,7 +128,7 @@ SLC_INLINE int slc_frag_later(struct xdp_md *ctx, struct slc_pkt *pkt)
 
 SLC_INLINE int slc_frag_first(struct xdp_md *ctx, struct slc_pkt *pkt, const struct slc_vip *vip)
 {
-    struct slc_cursor cur = slc_cursor_at(ctx, pkt->l4_off, 1024);
+    struct slc_cursor cur = slc_cursor_at(ctx, pkt->l4_off, 4096);
     struct slc_service *service;
     __u16 fault = slc_parse_transport(&cur, pkt, 1);
 
@@ -152,6 +154,9 @@ SLC_INLINE int slc_stage_frag(struct xdp_md *ctx, struct slc_pkt *pkt)
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_MAP_MISSED);
     if (pkt->proto == icmp)
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_FRAG_ICMP);
+    /* A later fragment of IPv6 may name an extension header that only the first one holds. */
+    if (pkt->is_ip6 && pkt->frag_off)
+        return slc_frag_later(ctx, pkt);
     if (pkt->proto != IPPROTO_TCP && pkt->proto != IPPROTO_UDP)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_PROTOCOL_UNSUPPORTED);
     if (pkt->frag_off)

@@ -8,7 +8,8 @@
  * Leaves   an echo reply in the frame, or rec.service and rec.member of the quoted flow.
  * Goes to  forward for errors.
  * Reasons  ECHO_REPLIED, ICMP_RATE, ICMP_CHECKSUM, ICMP_TYPE, ICMP_QUOTE_TRUNCATED,
- *          ICMP_QUOTE_MISMATCH, ICMP_QUOTE_UNDECIDED, FORWARDED_ICMP_ERROR, PORT_PASSED.
+ *          ICMP_QUOTE_MISMATCH, ICMP_QUOTE_UNDECIDED, FORWARDED_ICMP_ERROR, PORT_PASSED,
+ *          NEIGHBOUR_DISCOVERY.
  *
  * An error speaks of a packet that a backend sent from the VIP to a client. Its flow is the quoted
  * one read backwards, and eight quoted bytes of transport header (RFC 792) hold both ports.
@@ -29,6 +30,8 @@
 #define SLC_ICMP6_PARAMETER 4
 #define SLC_ICMP6_ECHO 128
 #define SLC_ICMP6_ECHO_REPLY 129
+#define SLC_ICMP6_ROUTER_SOLICITATION 133
+#define SLC_ICMP6_REDIRECT 137
 
 SLC_INLINE int slc_icmp_is_error(const struct slc_pkt *pkt, __u8 type)
 {
@@ -47,7 +50,8 @@ SLC_INLINE void slc_swap_macs(struct ethhdr *eth)
     __builtin_memcpy(eth->h_source, mac, ETH_ALEN);
 }
 
-/* Whether the checksum over the ICMP message (and the pseudo header, for ICMPv6) is right. */
+/* Whether the checksum over the ICMP message (and the pseudo header, for ICMPv6) is right, and that
+ * of the IPv4 header, which the answer inherits. */
 SLC_INLINE int slc_icmp_sound(struct xdp_md *ctx, const struct slc_pkt *pkt)
 {
     __s64 sum = slc_csum_frame(ctx, pkt->l4_off, slc_l4_len(pkt));
@@ -61,7 +65,10 @@ SLC_INLINE int slc_icmp_sound(struct xdp_md *ctx, const struct slc_pkt *pkt)
         for (int i = 0; i < 4; i++)
             pseudo += slc_csum_word32(pkt->src[i]) + slc_csum_word32(pkt->dst[i]);
     }
-    return slc_csum_fold((__u64)sum + pseudo) == 0xffff;
+    if (slc_csum_fold((__u64)sum + pseudo) != 0xffff)
+        return 0;
+    return pkt->is_ip6 ||
+           slc_csum_frame(ctx, pkt->l3_off, (__u32)pkt->l4_off - pkt->l3_off) == 0xffff;
 }
 
 /* The IP header of an answer made in place: addresses swapped, TTL renewed. */
@@ -183,7 +190,7 @@ SLC_INLINE __u16 slc_read_quote6(struct xdp_md *ctx, __u32 offset, struct slc_qu
     struct slc_ip6 *ip = slc_take(&cur, sizeof *ip);
     __u16 fault;
 
-    if (!ip)
+    if (!ip || offset + sizeof *ip >= 4096)
         return SLC_REASON_ICMP_QUOTE_TRUNCATED;
     if (bpf_ntohl(ip->version_class_flow_be) >> 28 != 6)
         return SLC_REASON_ICMP_QUOTE_MISMATCH;
@@ -222,7 +229,7 @@ SLC_INLINE __u16 slc_reverse_quote(struct xdp_md *ctx, struct slc_pkt *pkt,
     }
     if (differs || (quote->proto != IPPROTO_TCP && quote->proto != IPPROTO_UDP))
         return SLC_REASON_ICMP_QUOTE_MISMATCH;
-    if (!ports)
+    if (!ports || quote->l4_off + 8 > (__u32)pkt->l3_off + pkt->ip_len)
         return SLC_REASON_ICMP_QUOTE_TRUNCATED;
     flow->sport_be = ports[1];
     flow->dport_be = ports[0];
@@ -276,5 +283,9 @@ SLC_INLINE int slc_stage_icmp(struct xdp_md *ctx, struct slc_pkt *pkt)
     }
     if (slc_icmp_is_error(pkt, icmp->type))
         return slc_icmp_error(ctx, pkt, vip);
+    /* RFC 4861 7.3: a router probes by unicast the neighbour that it knows. Linux answers. */
+    if (pkt->is_ip6 && icmp->type >= SLC_ICMP6_ROUTER_SOLICITATION &&
+        icmp->type <= SLC_ICMP6_REDIRECT)
+        return slc_pass(ctx, pkt, SLC_STAGE_ICMP, SLC_REASON_NEIGHBOUR_DISCOVERY);
     return slc_unmatched(ctx, pkt, vip, SLC_REASON_ICMP_TYPE);
 }

@@ -97,13 +97,13 @@ SLC_INLINE void slc_read_ip6(const struct slc_ip6 *ip, struct slc_pkt *pkt)
     pkt->rec.famproto = slc_famproto6(ip->next);
 }
 
-/* A packet for a VIP whose IPv4 header is sound. */
-SLC_INLINE __u16 slc_check_ip4(const struct slc_ip4 *ip, const struct slc_pkt *pkt)
+/* Whether the IPv4 header is sound. */
+SLC_INLINE __u16 slc_check_ip4(const struct slc_pkt *pkt)
 {
-    __u32 ihl = (ip->version_ihl & 0xf) * 4;
+    __u32 ihl = (__u32)pkt->l4_off - pkt->l3_off;
     __u8 first = pkt->src[3] & 0xff;
 
-    if (ihl < sizeof *ip || ihl > pkt->ip_len)
+    if (ihl < sizeof(struct slc_ip4) || ihl > pkt->ip_len)
         return SLC_REASON_IP_HEADER_LEN;
     if (pkt->ip_len + pkt->l3_off > pkt->frame_len)
         return SLC_REASON_IP_TOTAL_LEN;
@@ -185,7 +185,8 @@ SLC_INLINE __u16 slc_parse_transport(struct slc_cursor *cur, struct slc_pkt *pkt
         udp_len = bpf_ntohs(udp->len_be);
         if (udp_len < sizeof *udp || (!part && udp_len > len))
             return SLC_REASON_UDP_LEN;
-        if (!udp->csum)
+        /* Nothing covers what lies behind the datagram in its packet. */
+        if (!udp->csum || udp_len != len)
             pkt->whole = 0;
         pkt->sport_be = udp->sport_be;
         pkt->dport_be = udp->dport_be;

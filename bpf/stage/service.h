@@ -119,7 +119,8 @@ SLC_INLINE __u32 slc_find_range(__u32 ranges_index, __u16 port_be)
     for (__u32 step = SLC_MAX_RANGES_PER_VIP / 2; step; step /= 2) {
         __u32 probe = (at + step) & (SLC_MAX_RANGES_PER_VIP - 1);
 
-        if (ranges->first[probe] <= port)
+        /* Unused places begin at 65535 and end at 0: port 65535 must not stray into them. */
+        if (ranges->first[probe] <= port && ranges->last[probe])
             at = probe;
     }
     at &= SLC_MAX_RANGES_PER_VIP - 1;
