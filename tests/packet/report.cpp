@@ -32,6 +32,8 @@ std::string layer_names(const Packet& packet) {
     for (const Layer& layer : packet.layers) {
         if (!out.empty()) out += ',';
         out += std::visit(Namer{}, layer);
+        // What an ICMP error quotes is data.
+        if (std::holds_alternative<Icmp>(layer)) break;
     }
     return out;
 }

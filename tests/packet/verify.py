@@ -48,6 +48,7 @@ class GUE(Packet):
 bind_layers(UDP, GUE, dport=GUE_PORT)
 bind_layers(AH, TCP, nh=6)
 bind_layers(AH, UDP, nh=17)
+bind_layers(AH, IPv6ExtHdrDestOpt, nh=60)
 
 NAMES = [(Ether, "eth"), (Dot1AD, "vlan"), (Dot1Q, "vlan"), (IP, "ip4"), (IPv6, "ip6"),
          (IPv6ExtHdrHopByHop, "ext0"), (IPv6ExtHdrRouting, "ext43"), (IPv6ExtHdrDestOpt, "ext60"),

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// The balancer in the kernel's test run: a configuration of tests/packet/configs, compiled and
+/// loaded as sluiced does it, with header templates for the next hops that case.h makes up.
+/// Everything runs on one CPU, which the process is bound to, so that per-CPU counters are read
+/// from one column.
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/model.h"
+#include "kernel/generation.h"
+#include "kernel/state_maps.h"
+#include "plan/ids.h"
+#include "plan/image.h"
+#include "tests/packet/case.h"
+
+namespace sluice::packet {
+
+/// Why the tests cannot run here, or nothing. Binds the process to one CPU.
+std::string missing_privilege();
+
+/// What one run of a program said.
+struct RunResult {
+    Verdict verdict = Verdict::aborted;
+    Bytes frame;
+};
+
+/// One frame through the program behind `fd`.
+Result<RunResult> test_run(int fd, const Bytes& frame);
+
+struct ReasonMove {
+    Reason reason = Reason::NONE;
+    std::uint32_t famproto = 0;
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+};
+
+/// Reads the rows of the reason counters of this CPU and says which ones moved.
+class ReasonReader {
+ public:
+    explicit ReasonReader(int map_fd);
+    /// Moves since the call before (or since construction).
+    std::vector<ReasonMove> moves();
+
+ private:
+    int fd_;
+    std::vector<slc_counter> last_;
+    std::vector<slc_counter> buffer_;
+    void read();
+};
+
+struct Moved {
+    std::string name;  ///< Of the service, or the backend's address.
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t dropped_packets = 0;
+    std::uint64_t dropped_bytes = 0;
+};
+
+struct Outcome {
+    RunResult run;
+    std::vector<ReasonMove> reasons;
+    std::vector<Moved> services;
+    std::vector<Moved> backends;
+};
+
+class Bench {
+ public:
+    /// `file` is a name in tests/packet/configs; `features` are added to what the plan finds.
+    static Result<std::unique_ptr<Bench>> open(const std::string& file);
+    static Result<std::unique_ptr<Bench>> from(config::Config config);
+
+    /// One frame, and every counter that it moved.
+    Outcome run(const Bytes& frame);
+    /// Forgets fragments and fills the rate limiter.
+    void reset_state();
+
+    [[nodiscard]] std::uint64_t hash_of(const Flow& flow, config::Affinity affinity) const;
+    [[nodiscard]] config::Affinity affinity_of(const std::string& service) const;
+    /// The backend that owns the slot of `hash` in the ring of `service`.
+    [[nodiscard]] std::string owner_of(const std::string& service, std::uint64_t hash) const;
+
+    [[nodiscard]] const config::Config& config() const { return config_; }
+    [[nodiscard]] const plan::Image& image() const { return image_; }
+    [[nodiscard]] kernel::Generation& generation() { return *generation_; }
+    [[nodiscard]] int state_fd(const std::string& map) const;
+
+ private:
+    Bench() = default;
+    Result<void> load();
+    Result<void> resolve_members();
+    [[nodiscard]] std::vector<slc_service_counter> service_counters() const;
+    [[nodiscard]] std::vector<slc_counter> member_counters() const;
+
+    config::Config config_;
+    plan::IdStore ids_;
+    plan::Image image_;
+    std::unique_ptr<kernel::StateMaps> state_;
+    std::unique_ptr<kernel::Generation> generation_;
+    std::unique_ptr<ReasonReader> reasons_;
+};
+
+/// The bench of a configuration, loaded once in this process. Aborts the process with a message
+/// when it cannot be loaded: nothing else would make sense.
+Bench& bench_for(const std::string& file);
+
+/// A program pinned on a bpffs that only this process sees, until the end of the object's life.
+class PinnedProgram {
+ public:
+    explicit PinnedProgram(int fd);
+    PinnedProgram(const PinnedProgram&) = delete;
+    PinnedProgram& operator=(const PinnedProgram&) = delete;
+    ~PinnedProgram();
+
+    [[nodiscard]] std::string path() const { return directory_ + "/program"; }
+    /// What went wrong; empty when the pin is there.
+    [[nodiscard]] const std::string& missing() const { return missing_; }
+
+ private:
+    std::string directory_;
+    std::string missing_;
+    bool mounted_ = false;
+};
+
+/// The instruction set that this kernel takes; SLUICE_TEST_ISA=v3 forces the older one.
+kernel::InstructionSet instruction_set();
+
+}  // namespace sluice::packet
