@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Every mistake by its whole text: this is the interface that an operator meets first.
+
+#include "tests/unit/config/cases.h"
+#include "tests/unit/config/findings.h"
+
+namespace sluice::config {
+namespace {
+
+class Errors : public testing::TestWithParam<const char*> {};
+
+TEST_P(Errors, are_told_whole) {
+    const auto cases = cases_of(std::string("tests/unit/config/errors/") + GetParam() + ".cases");
+    ASSERT_FALSE(cases.empty());
+    for (const ErrorCase& item : cases) EXPECT_EQ(errors_of(item.text), item.told) << item.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Config, Errors,
+                         testing::Values("text", "version", "keys", "types", "node", "groups",
+                                         "services", "whole"),
+                         [](const auto& suite) { return std::string(suite.param); });
+
+TEST(Text, control_characters_are_refused_before_yaml_sees_them) {
+    using namespace std::string_literals;
+    // Byte 4 would be the end of the text to yaml-cpp: the rest of the file would vanish.
+    EXPECT_EQ(errors_of("version: 1\nnode: {name: a\x04}\n"),
+              "t.yaml:2:15: byte 4 is a control character: this is not a text file\n"
+              "    node: {name: a?}\n"
+              "                  ^\n");
+    EXPECT_EQ(errors_of("version: 1\0\n"s),
+              "t.yaml:1:11: byte 0 is a control character: this is not a text file\n"
+              "    version: 1?\n"
+              "              ^\n");
+    EXPECT_EQ(errors_of("version: 1\rnode: {}\n"),
+              "t.yaml:1:11: byte 13 is a control character: this is not a text file\n"
+              "    version: 1?node: {}\n"
+              "              ^\n");
+    EXPECT_EQ(errors_of("\x7f"
+                        "ELF"),
+              "t.yaml:1:1: byte 127 is a control character: this is not a text file\n"
+              "    ?ELF\n"
+              "    ^\n");
+}
+
+TEST(Text, what_is_not_utf8_is_refused) {
+    for (const char* bytes : {"\xff", "\xc0\xaf", "\xc3", "\xc3(", "\xe0\x80\x80", "\xed\xa0\x80",
+                              "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\x80"}) {
+        const auto outcome = parse("version: 1 # " + std::string(bytes) + "\n", "t.yaml");
+        ASSERT_EQ(outcome.errors.size(), 1u) << bytes;
+        EXPECT_EQ(outcome.errors[0].line, 1u);
+        EXPECT_EQ(outcome.errors[0].column, 14u);
+        EXPECT_NE(outcome.errors[0].message.find(" is not UTF-8"), std::string::npos);
+    }
+    EXPECT_EQ(errors_of("version: 1 # \xc3\xbc \xe2\x82\xac \xf0\x9f\x9a\xb0\n"), "");
+}
+
+TEST(Text, nesting_is_bounded) {
+    const std::string open(2000, '[');
+    const auto deep = parse("version: 1\nnode: " + open, "t.yaml");
+    ASSERT_EQ(deep.errors.size(), 1u);
+    EXPECT_EQ(deep.errors[0].message, "nested more than 64 levels deep");
+    const std::string hundred = std::string(100, '[') + std::string(100, ']');
+    const auto closed = parse("version: 1\nnode: " + hundred, "t.yaml");
+    ASSERT_EQ(closed.errors.size(), 2u);
+    EXPECT_EQ(closed.errors[1].message, "nested more than 64 levels deep");
+    const auto second = parse("version: 1\n---\n" + open, "t.yaml");
+    ASSERT_EQ(second.errors.size(), 1u);
+    EXPECT_EQ(second.errors[0].message, "nested more than 64 levels deep");
+}
+
+TEST(Text, aliases_do_not_multiply) {
+    std::string text = "version: 1\na0: &a0 [x, x]\n";
+    for (int i = 1; i < 100; ++i) {
+        const std::string before = "*a" + std::to_string(i - 1);
+        text += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + before + ", " +
+                before + "]\n";
+    }
+    // One for each unknown key and one for each alias; expanded they would be 2^100.
+    EXPECT_EQ(parse(text, "t.yaml").errors.size(), 100u + 198u);
+}
+
+TEST(Text, long_lines_are_cut_around_the_place) {
+    const std::string text = "{\"version\": 1, \"node\": {\"name\": \"" + std::string(60, 'a') +
+                             "\", \"icmp_rate\": 0, \"interfaces\": [\"" + std::string(200, 'b') +
+                             "\"]}}\n";
+    EXPECT_EQ(errors_of(text),
+              "t.yaml:1:110: node.icmp_rate: 0 is not a number of answers per second (1..1000000)\n"
+              "    ...aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\", \"icmp_rate\": 0, \"interfaces\": "
+              "[\"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb...\n"
+              "                                                         ^\n"
+              "t.yaml:1:128: node.interfaces[0]: "
+              "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb... is not the name "
+              "of an interface: 1 to 15 characters, no space, \"/\" or \":\"\n"
+              "    ...aaaaaaaaaaaaaaaa\", \"icmp_rate\": 0, \"interfaces\": "
+              "[\"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb...\n"
+              "                                                         ^\n");
+}
+
+std::string warnings_of(const std::string& text) {
+    const auto outcome = parse(text, "t.yaml");
+    EXPECT_EQ(text_of(outcome.errors), "");
+    return text_of(outcome.warnings);
+}
+
+/// What every document of these tests has, so that each shows its own warning only.
+const std::string kQuiet = "version: 1\nnode: {interfaces: [eth0], ring_secret_file: secret}\n";
+
+TEST(Warnings, an_empty_configuration_does_nothing) {
+    EXPECT_EQ(warnings_of("version: 1\n"),
+              "t.yaml:1:1: node.interfaces: none: Sluice will see no packet\n"
+              "    version: 1\n"
+              "    ^\n"
+              "t.yaml:1:1: node.ring_secret: none: anybody can compute which backend a connection "
+              "takes\n"
+              "    version: 1\n"
+              "    ^\n"
+              "t.yaml:1:1: services: none: nothing is balanced\n"
+              "    version: 1\n"
+              "    ^\n");
+}
+
+TEST(Warnings, groups_that_cannot_serve) {
+    EXPECT_EQ(
+        warnings_of(
+            kQuiet +
+            "groups:\n"
+            "  unused: {backends: [10.0.0.1, 10.0.0.2]}\n"
+            "  empty: {backends: []}\n"
+            "  gone:\n"
+            "    backends: [{address: 10.0.0.1, weight: 0}, {address: 10.0.0.2, state: drain}]\n"
+            "  single: {backends: [10.0.0.1]}\n"
+            "services:\n"
+            "  - {name: a, vip: 192.0.2.1, port: 1, group: empty}\n"
+            "  - {name: b, vip: 192.0.2.1, port: 2, group: gone}\n"
+            "  - {name: c, vip: 192.0.2.1, port: 3, group: single}\n"),
+        "t.yaml:4:3: groups.unused: no service uses this group\n"
+        "    unused: {backends: [10.0.0.1, 10.0.0.2]}\n"
+        "    ^\n"
+        "t.yaml:5:3: groups.empty.backends: no backends: every packet of its services is dropped\n"
+        "    empty: {backends: []}\n"
+        "    ^\n"
+        "t.yaml:6:3: groups.gone.backends: no backend is ready with a weight above 0: every packet "
+        "of its services is dropped\n"
+        "    gone:\n"
+        "    ^\n"
+        "t.yaml:8:3: groups.single.backends: only one backend: nothing takes over when it fails\n"
+        "    single: {backends: [10.0.0.1]}\n"
+        "    ^\n");
+}
+
+TEST(Warnings, keys_without_effect) {
+    EXPECT_EQ(
+        warnings_of(kQuiet +
+                    "services:\n"
+                    "  - {name: a, vip: 192.0.2.1, port: 1, forward: local, affinity: source}\n"
+                    "  - {name: b, vip: 192.0.2.1, port: 2, forward: l2, dscp: 4,\n"
+                    "     backends: [10.0.0.1, 10.0.0.2]}\n"),
+        "t.yaml:4:66: services[0].affinity: has no effect with forward: local\n"
+        "    - {name: a, vip: 192.0.2.1, port: 1, forward: local, affinity: source}\n"
+        "                                                                   ^\n"
+        "t.yaml:5:59: services[1].dscp: has no effect with forward: l2\n"
+        "    - {name: b, vip: 192.0.2.1, port: 2, forward: l2, dscp: 4,\n"
+        "                                                            ^\n");
+}
+
+TEST(Warnings, backends_within_a_vip_prefix) {
+    EXPECT_EQ(
+        warnings_of(kQuiet +
+                    "services:\n"
+                    "  - {name: a, vip: 192.0.2.0/24, port: 1, backends: [10.0.0.1, 192.0.2.9]}\n"),
+        "t.yaml:4:64: services[0].backends: backend 192.0.2.9 lies within the VIP of service "
+        "a (line 4): what reaches this node for it is balanced\n"
+        "    - {name: a, vip: 192.0.2.0/24, port: 1, backends: [10.0.0.1, 192.0.2.9]}\n"
+        "                                                                 ^\n");
+}
+
+}  // namespace
+}  // namespace sluice::config

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/parse.h"
+
+#include <chrono>
+
+#include "sluice/limits.h"
+#include "tests/unit/config/findings.h"
+
+namespace sluice::config {
+namespace {
+
+IpPrefix prefix(std::string_view text) {
+    return IpPrefix::parse(text).value_or(IpPrefix{});
+}
+
+TEST(Parse, reads_every_key_of_the_node) {
+    const auto outcome = parse(
+        "version: 1\n"
+        "node:\n"
+        "  name: edge-1\n"
+        "  interfaces: [eth0, bond0.7]\n"
+        "  xdp_mode: native\n"
+        "  tunnel_source: {ipv4: 10.255.0.0/24, ipv6: \"fd00:ff::/64\"}\n"
+        "  ring_secret: 000102030405060708090A0b0c0d0e0f\n"
+        "  icmp_rate: 5\n"
+        "  gue_port: 6081\n"
+        "  next: /sys/fs/bpf/other/prog\n"
+        "  decap: {from: [10.255.0.0/24], addresses: [10.0.0.1, \"2001:db8::1\"]}\n",
+        "t.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    const Node& node = outcome.config.node;
+    EXPECT_EQ(node.name, "edge-1");
+    EXPECT_EQ(node.interfaces, (std::vector<std::string>{"eth0", "bond0.7"}));
+    EXPECT_EQ(node.xdp_mode, XdpMode::native);
+    EXPECT_EQ(node.tunnel_source4, prefix("10.255.0.0/24"));
+    EXPECT_EQ(node.tunnel_source6, prefix("fd00:ff::/64"));
+    EXPECT_TRUE(node.has_ring_secret);
+    EXPECT_EQ(node.ring_secret[0], 0x0001020304050607u);
+    EXPECT_EQ(node.ring_secret[1], 0x08090a0b0c0d0e0fu);
+    EXPECT_EQ(node.icmp_rate, 5u);
+    EXPECT_EQ(node.gue_port, 6081);
+    EXPECT_EQ(node.next, "/sys/fs/bpf/other/prog");
+    ASSERT_TRUE(node.decap.has_value());
+    EXPECT_EQ(node.decap->from, std::vector{prefix("10.255.0.0/24")});
+    EXPECT_EQ(node.decap->addresses,
+              (std::vector{*IpAddress::parse("10.0.0.1"), *IpAddress::parse("2001:db8::1")}));
+    EXPECT_EQ(node.mark.line, 3u);
+    EXPECT_EQ(node.mark.column, 3u);
+}
+
+TEST(Parse, has_the_documented_defaults) {
+    const auto outcome = parse(
+        "version: 1\n"
+        "services:\n"
+        "  - {name: web, vip: 192.0.2.10, port: 80, backends: [10.0.0.5, {address: 10.0.0.6}]}\n",
+        "t.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    const Config& config = outcome.config;
+    EXPECT_EQ(config.node.name, "default");
+    EXPECT_EQ(config.node.xdp_mode, XdpMode::automatic);
+    EXPECT_EQ(config.node.icmp_rate, 1000u);
+    EXPECT_EQ(config.node.gue_port, 6080);
+    EXPECT_FALSE(config.node.has_ring_secret);
+    EXPECT_FALSE(config.node.decap.has_value());
+    ASSERT_EQ(config.services.size(), 1u);
+    const Service& web = config.services[0];
+    EXPECT_EQ(web.vip, prefix("192.0.2.10/32"));
+    EXPECT_EQ(web.protocol, Protocol::tcp);
+    EXPECT_EQ(web.ports, (Ports{80, 80, false}));
+    EXPECT_EQ(web.forward, Forward::ipip);
+    EXPECT_EQ(web.balance, Balance::maglev);
+    EXPECT_EQ(web.affinity, Affinity::five_tuple);
+    EXPECT_FALSE(web.dscp_copy);
+    EXPECT_EQ(web.dscp, 0);
+    EXPECT_EQ(web.unmatched, Unmatched::drop);
+    ASSERT_EQ(config.groups.size(), 1u);
+    EXPECT_TRUE(config.groups[0].anonymous);
+    EXPECT_EQ(config.groups[0].name, "web");
+    ASSERT_EQ(config.groups[0].backends.size(), 2u);
+    EXPECT_EQ(config.groups[0].backends[1].weight, 1u);
+    EXPECT_EQ(config.groups[0].backends[1].state, BackendState::ready);
+    EXPECT_EQ(config.groups[0].backends[1].mark.line, 3u);
+}
+
+TEST(Parse, reads_every_key_of_groups_services_and_protected) {
+    const auto outcome = parse(content_of("examples/sluice.yaml"), "sluice.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    const Config& config = outcome.config;
+    ASSERT_EQ(config.groups.size(), 3u);  // Two by name, and that of the service games.
+    EXPECT_EQ(config.groups[0].name, "web");
+    EXPECT_EQ(config.groups[0].backends[1].weight, 2u);
+    EXPECT_EQ(config.groups[0].backends[2].state, BackendState::drain);
+    EXPECT_EQ(config.groups[1].balance, Balance::rendezvous);
+    EXPECT_TRUE(config.groups[2].anonymous);
+    ASSERT_EQ(config.services.size(), 6u);
+    const Service& web = config.services[0];
+    EXPECT_TRUE(web.dscp_copy);
+    EXPECT_EQ(web.customer, "acme");
+    EXPECT_EQ(web.policy, "edge");
+    EXPECT_EQ(web.balance, Balance::maglev);
+    EXPECT_EQ(config.services[1].balance, Balance::rendezvous);
+    EXPECT_EQ(config.services[1].group, 0u);
+    EXPECT_EQ(config.services[2].ports, (Ports{30000, 30099, false}));
+    EXPECT_EQ(config.services[2].affinity, Affinity::source);
+    EXPECT_EQ(config.services[2].forward, Forward::gue);
+    EXPECT_EQ(config.services[3].protocol, Protocol::both);
+    EXPECT_EQ(config.services[3].balance, Balance::rendezvous);
+    EXPECT_EQ(config.services[3].unmatched, Unmatched::pass);
+    EXPECT_EQ(config.services[4].vip, prefix("203.0.113.0/28"));
+    EXPECT_TRUE(config.services[4].ports.any);
+    EXPECT_EQ(config.services[5].forward, Forward::local);
+    ASSERT_EQ(config.protected_prefixes.size(), 1u);
+    EXPECT_EQ(config.protected_prefixes[0].prefix, prefix("198.51.100.0/24"));
+}
+
+TEST(Parse, examples_have_neither_errors_nor_surprising_warnings) {
+    for (const char* name : {"sluice", "dual-stack", "shared-groups", "colocated"}) {
+        const auto outcome = parse(content_of(std::string("examples/") + name + ".yaml"), name);
+        EXPECT_EQ(text_of(outcome.errors), "");
+        EXPECT_EQ(text_of(outcome.warnings), "");
+    }
+    const auto minimal = parse(content_of("examples/minimal.yaml"), "minimal.yaml");
+    EXPECT_EQ(text_of(minimal.errors), "");
+    EXPECT_EQ(text_of(minimal.warnings),
+              "minimal.yaml:6:3: node.ring_secret: none: anybody can compute which backend a "
+              "connection takes\n"
+              "    interfaces: [eth0]\n"
+              "    ^\n");
+}
+
+TEST(Parse, json_is_read_by_the_same_parser) {
+    const auto json = parse(
+        "{\"version\": 1,\n\t\"services\": [{\"name\":\"a\",\"vip\":\"192.0.2.1\",\"port\":80,"
+        "\"forward\":\"local\"}]}",
+        "t.json");
+    ASSERT_EQ(text_of(json.errors), "");
+    EXPECT_EQ(json.config.services[0].forward, Forward::local);
+}
+
+TEST(Parse, windows_line_ends_and_a_byte_order_mark_do_no_harm) {
+    const auto outcome = parse("\xef\xbb\xbfversion: 1\r\nnode:\r\n  icmp_rate: x\r\n", "t.yaml");
+    EXPECT_EQ(text_of(outcome.errors),
+              "t.yaml:3:14: node.icmp_rate: x is not a number of answers per second (1..1000000)\n"
+              "    icmp_rate: x\n"
+              "               ^\n");
+}
+
+TEST(Parse, unmatched_of_one_service_holds_for_its_whole_vip) {
+    const auto outcome = parse(
+        "version: 1\n"
+        "services:\n"
+        "  - {name: a, vip: 192.0.2.1, port: 80, forward: local}\n"
+        "  - {name: b, vip: 192.0.2.1, port: 81, forward: local, unmatched: pass}\n"
+        "  - {name: c, vip: 192.0.2.2, port: 81, forward: local}\n",
+        "t.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    EXPECT_EQ(outcome.config.services[0].unmatched, Unmatched::pass);
+    EXPECT_EQ(outcome.config.services[1].unmatched, Unmatched::pass);
+    EXPECT_EQ(outcome.config.services[2].unmatched, Unmatched::drop);
+}
+
+TEST(Parse, what_is_more_specific_is_no_overlap) {
+    EXPECT_EQ(
+        errors_of("version: 1\n"
+                  "services:\n"
+                  "  - {name: a, vip: 192.0.2.0/24, port: any, protocol: both, forward: local}\n"
+                  "  - {name: b, vip: 192.0.2.0/28, port: any, forward: local}\n"
+                  "  - {name: c, vip: 192.0.2.1, port: any, forward: local}\n"
+                  "  - {name: d, vip: 192.0.2.1, port: 80, forward: local}\n"
+                  "  - {name: e, vip: 192.0.2.1, port: 81-90, forward: local}\n"
+                  "  - {name: f, vip: 192.0.2.1, port: 80, protocol: udp, forward: local}\n"),
+        "");
+}
+
+TEST(Parse, every_forwarding_mode_carries_every_mix_of_families) {
+    for (const char* forward : {"ipip", "gre", "gue", "l2"})
+        for (const char* vip : {"192.0.2.1", "\"2001:db8::1\""})
+            for (const char* backend : {"10.0.0.5", "\"2001:db8:1::5\""})
+                for (const char* source : {"",
+                                           "node: {tunnel_source: {ipv4: 10.255.0.0/24, "
+                                           "ipv6: \"fd00::/64\"}}\n"})
+                    EXPECT_EQ(errors_of(std::string("version: 1\n") + source +
+                                        "services: [{name: a, vip: " + vip +
+                                        ", port: 80, forward: " + forward + ", backends: [" +
+                                        backend + "]}]\n"),
+                              "");
+}
+
+std::string backends_of(std::size_t count) {
+    std::string text = "version: 1\ngroups:\n  g:\n    backends:\n";
+    for (std::size_t i = 1; i <= count; ++i)
+        text += "      - {address: 10." + std::to_string(i >> 16) + "." +
+                std::to_string(i >> 8 & 255) + "." + std::to_string(i & 255) + ", weight: 2}\n";
+    return text + "services: [{name: a, vip: 192.0.2.1, port: 80, group: g}]\n";
+}
+
+double seconds_for(const std::string& text, std::size_t errors) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto outcome = parse(text, "t.yaml");
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    EXPECT_EQ(outcome.errors.size(), errors);
+    return took.count();
+}
+
+TEST(Parse, time_grows_with_the_length_of_the_text_and_no_faster) {
+    const double small = seconds_for(backends_of(12'500), 0);
+    const double large = seconds_for(backends_of(100'000), 0);
+    // Eight times the text; the square would be sixty-four times.
+    EXPECT_LT(large, small * 24 + 0.5);
+}
+
+TEST(Parse, many_overlapping_services_are_found_in_one_sweep) {
+    std::string text = "version: 1\nservices:\n";
+    for (int i = 0; i < 20'000; ++i)
+        text += "  - {name: s" + std::to_string(i) +
+                ", vip: 192.0.2.1, port: 1-65535, protocol: both, forward: local}\n";
+    // Every pair would be 200 million findings. Of the rest only the count is told.
+    EXPECT_LT(seconds_for(text, 1000), 20.0);
+}
+
+TEST(Parse, only_so_many_findings_are_listed_and_the_last_counts_the_others) {
+    std::string text = "version: 1\n";
+    for (int i = 0; i < 1500; ++i) text += "key" + std::to_string(i) + ": 1\n";
+    const auto outcome = parse(text, "t.yaml");
+    ASSERT_EQ(outcome.errors.size(), 1000u);
+    EXPECT_EQ(outcome.errors.back().text(),
+              "t.yaml:1001:1: and 501 more from here on\n"
+              "    key999: 1\n"
+              "    ^");
+}
+
+TEST(Parse, limits_of_the_tables_are_errors) {
+    std::string services = "version: 1\nservices:\n";
+    for (int i = 1; i <= SLC_MAX_SERVICES; ++i)
+        services += "- {name: s" + std::to_string(i) + ", vip: 192.0." + std::to_string(i >> 15) +
+                    ".1, port: " + std::to_string((i & 0x7fff) + 1) + ", forward: local}\n";
+    const auto outcome = parse(services, "t.yaml");
+    ASSERT_EQ(outcome.errors.size(), 1u);
+    EXPECT_EQ(outcome.errors[0].text(),
+              "t.yaml:3:1: services: 65536 services, at most 65535 are possible\n"
+              "    - {name: s1, vip: 192.0.0.1, port: 2, forward: local}\n"
+              "    ^");
+
+    std::string ranges = "version: 1\nservices:\n";
+    for (int i = 0; i < SLC_MAX_RANGES_PER_VIP + 1; ++i)
+        ranges += "- {name: s" + std::to_string(i) +
+                  ", vip: 192.0.2.1, port: " + std::to_string(1000 + 10 * i) + "-" +
+                  std::to_string(1005 + 10 * i) + ", forward: local}\n";
+    EXPECT_EQ(errors_of(ranges),
+              "t.yaml:3:36: services[0].port: 192.0.2.1/32 has 65 port ranges for tcp, at most 64 "
+              "are possible\n"
+              "    - {name: s0, vip: 192.0.2.1, port: 1000-1005, forward: local}\n"
+              "                                       ^\n");
+}
+
+}  // namespace
+}  // namespace sluice::config

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/print.h"
+
+#include <random>
+
+#include "config/agent.h"
+#include "tests/unit/config/findings.h"
+
+namespace sluice::config {
+namespace {
+
+TEST(Print, writes_every_key) {
+    const auto outcome = parse(
+        "version: 1\n"
+        "node: {interfaces: [eth0], decap: {from: [10.0.0.0/8]}, next: /p,\n"
+        "       ring_secret: 000102030405060708090a0b0c0d0e0f, tunnel_source: {ipv4: "
+        "10.1.0.0/16}}\n"
+        "groups: {g: {backends: [10.0.0.5]}}\n"
+        "services:\n"
+        "  - {name: a, vip: 192.0.2.0/28, port: 80-90, group: g, dscp: copy, customer: c}\n"
+        "  - {name: b, vip: \"2001:DB8::1\", port: any, protocol: both, forward: l2, backends: "
+        "[]}\n"
+        "  - {name: c, vip: 192.0.2.1, port: 1, forward: local}\n"
+        "protected: [{prefix: 198.51.100.1, policy: p}]\n",
+        "t.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    EXPECT_EQ(to_yaml(outcome.config),
+              R"(version: 1
+node:
+  name: "default"
+  interfaces: ["eth0"]
+  xdp_mode: "auto"
+  tunnel_source:
+    ipv4: "10.1.0.0/16"
+  ring_secret: "000102030405060708090a0b0c0d0e0f"
+  icmp_rate: 1000
+  gue_port: 6080
+  next: "/p"
+  decap:
+    from: ["10.0.0.0/8"]
+groups:
+  "g":
+    balance: "maglev"
+    backends:
+      - {address: "10.0.0.5", weight: 1, state: ready}
+services:
+  - name: "a"
+    vip: "192.0.2.0/28"
+    protocol: "tcp"
+    port: "80-90"
+    forward: "ipip"
+    group: "g"
+    balance: "maglev"
+    affinity: "5-tuple"
+    dscp: copy
+    unmatched: "drop"
+    customer: "c"
+  - name: "b"
+    vip: "2001:db8::1"
+    protocol: "both"
+    port: "any"
+    forward: "l2"
+    backends: []
+    balance: "maglev"
+    affinity: "5-tuple"
+    dscp: 0
+    unmatched: "drop"
+  - name: "c"
+    vip: "192.0.2.1"
+    protocol: "tcp"
+    port: "1"
+    forward: "local"
+    balance: "maglev"
+    affinity: "5-tuple"
+    dscp: 0
+    unmatched: "drop"
+protected:
+  - prefix: "198.51.100.1"
+    policy: "p"
+)");
+}
+
+/// Random documents that are valid by construction, with names that YAML could take for numbers,
+/// nulls and truth values.
+class Documents {
+ public:
+    explicit Documents(std::uint32_t seed) : random_(seed) {}
+
+    std::string next() {
+        std::string out = "version: 1\n" + node() + "groups:\n";
+        for (const char* name : kGroups)
+            out += "  \"" + std::string(name) + "\": {balance: " + pick({"maglev", "rendezvous"}) +
+                   ", backends: " + backends() + "}\n";
+        out += "services:\n";
+        for (int i = 0; i < 8; ++i) out += service(i);
+        if (coin()) out += "protected: [{prefix: 198.51.100.0/24, customer: \"0\", policy: p}]\n";
+        return out;
+    }
+
+ private:
+    static constexpr const char* kGroups[] = {"1.5", "null", "0x1f", "yes"};
+
+    std::string node() {
+        std::string out = "node:\n  name: n" + number(9) + "\n";
+        if (coin()) out += "  interfaces: [eth" + number(9) + ", \"br~" + number(9) + "\"]\n";
+        if (coin()) out += "  xdp_mode: " + pick({"auto", "native", "generic"}) + "\n";
+        if (coin()) out += "  tunnel_source: {ipv4: 10.255.0.0/24, ipv6: \"fd00::/64\"}\n";
+        if (coin())
+            out += "  ring_secret: \"" + std::string(31, '0') + number(8) + "\"\n";
+        else if (coin())
+            out += "  ring_secret_file: \"a # b: \\\\c\"\n";
+        if (coin()) out += "  icmp_rate: " + number(1'000'000) + "\n";
+        if (coin()) out += "  gue_port: " + number(65535) + "\n";
+        if (coin()) out += "  next: \"/a \\\"b\\\\ \\t\\x1b \xc3\xbc\"\n";
+        if (coin()) out += "  decap: {from: [10.0.0.0/8], addresses: [10.9.9.9]}\n";
+        return out;
+    }
+
+    std::string backends() {
+        std::string out = "[";
+        const std::uint32_t count = random_() % 4;
+        for (std::uint32_t i = 1; i <= count; ++i) {
+            const std::string host = std::to_string(i);
+            out += i > 1 ? ", " : "";
+            out += coin() ? "10.0.0." + host
+                          : "{address: \"2001:db8:1::" + host + "\", weight: " + number(1000) +
+                                ", state: " + pick({"ready", "drain", "maint"}) + "}";
+        }
+        return out + "]";
+    }
+
+    std::string service(int index) {
+        const std::string number_of = std::to_string(index);
+        std::string out = "  - name: \"" + number_of + "e1\"\n    vip: ";
+        out += pick({"192.0.2." + number_of, "\"2001:db8::" + number_of + "\"",
+                     "203.0.113." + std::to_string(index * 16) + "/28"});
+        out += "\n    port: " + pick({"any", number(65535), number(99) + "-" + number(99) + "00"});
+        out += "\n";
+        if (coin()) out += "    protocol: " + pick({"tcp", "udp", "both"}) + "\n";
+        if (coin()) out += "    affinity: " + pick({"5-tuple", "source", "source-port"}) + "\n";
+        if (coin()) out += "    dscp: " + pick({"copy", "0", number(63)}) + "\n";
+        if (coin()) out += "    unmatched: " + pick({"drop", "pass"}) + "\n";
+        if (coin()) out += "    customer: \"true\"\n";
+        if (coin()) out += "    balance: " + pick({"maglev", "rendezvous"}) + "\n";
+        if (random_() % 5 == 0) return out + "    forward: local\n";
+        out += "    forward: " + pick({"ipip", "gre", "gue", "l2"}) + "\n";
+        if (coin()) return out + "    backends: " + backends() + "\n";
+        return out + "    group: \"" + kGroups[random_() % std::size(kGroups)] + "\"\n";
+    }
+
+    std::string number(std::uint32_t most) { return std::to_string(random_() % most + 1); }
+    std::string pick(const std::vector<std::string>& words) {
+        return words[random_() % words.size()];
+    }
+    bool coin() { return random_() % 2 == 0; }
+
+    std::mt19937 random_;
+};
+
+TEST(Print, what_was_printed_reads_back_as_an_equal_configuration) {
+    Documents documents(20260701);
+    for (int i = 0; i < 500; ++i) {
+        const std::string text = documents.next();
+        const auto first = parse(text, "t.yaml");
+        ASSERT_EQ(text_of(first.errors), "") << text;
+        const std::string printed = to_yaml(first.config);
+        const auto second = parse(printed, "printed.yaml");
+        ASSERT_EQ(text_of(second.errors), "") << printed;
+        ASSERT_TRUE(first.config == second.config) << text << "\nprinted:\n" << printed;
+        ASSERT_EQ(to_yaml(second.config), printed);
+    }
+}
+
+TEST(Print, examples_read_back) {
+    for (const char* name : {"sluice", "minimal", "dual-stack", "shared-groups", "colocated"}) {
+        const auto first = parse(content_of(std::string("examples/") + name + ".yaml"), name);
+        const auto second = parse(to_yaml(first.config), "printed.yaml");
+        EXPECT_EQ(text_of(second.errors), "");
+        EXPECT_TRUE(first.config == second.config) << name;
+    }
+}
+
+TEST(Print, an_agents_configuration_reads_back) {
+    const auto first = parse_agent(content_of("examples/agent.yaml"), "agent.yaml");
+    const auto second = parse_agent(to_yaml(first.config), "printed.yaml");
+    EXPECT_EQ(text_of(second.errors), "");
+    EXPECT_EQ(first.config, second.config);
+}
+
+}  // namespace
+}  // namespace sluice::config
