@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <random>
+#include <set>
 
 #include "kernel/bpffs.h"
 #include "kernel/instruction_set.h"
@@ -105,10 +106,24 @@ Result<void> Agent::attach_all(const AgentOptions& options) {
 }
 
 Agent::~Agent() {
-    // A moved-from agent has no links and nothing to take away.
-    if (kept_ || links_.empty() || bpffs_.empty()) return;
+    // A moved-from agent has no links and nothing to take away; one that was replaced by a newer
+    // agent finds that one's pins, and leaves them.
+    if (kept_ || links_.empty() || bpffs_.empty() || !owns_pins()) return;
     links_.clear();
     (void)remove(bpffs_);
+}
+
+bool Agent::owns_pins() const {
+    std::set<std::uint32_t> ours;
+    for (const UniqueFd& link : links_)
+        if (const auto id = link_id(link.get())) ours.insert(*id);
+    for (const auto& name : list_pins(bpffs_)) {
+        if (!name.starts_with("link_")) continue;
+        const UniqueFd pinned(::bpf_obj_get((bpffs_ + "/" + name).c_str()));
+        const auto id = link_id(pinned.get());
+        if (!id || !ours.contains(*id)) return false;
+    }
+    return true;
 }
 
 Result<std::vector<AgentCounter>> Agent::counters() const {

@@ -55,6 +55,7 @@ class Agent {
  private:
     explicit Agent(BpfObject object) : object_(std::move(object)) {}
     Result<void> attach_all(const AgentOptions& options);
+    [[nodiscard]] bool owns_pins() const;
 
     BpfObject object_;
     std::vector<UniqueFd> links_;

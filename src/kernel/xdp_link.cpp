@@ -37,6 +37,14 @@ bool driver_cannot(int saved) {
            saved == E2BIG;
 }
 
+Result<bpf_link_info> info_of(int link_fd) {
+    bpf_link_info info{};
+    __u32 size = sizeof info;
+    if (::bpf_obj_get_info_by_fd(link_fd, &info, &size) == 0) return info;
+    const int saved = errno;
+    return fail(sys_error(saved, "inspect"));
+}
+
 }  // namespace
 
 Result<std::uint32_t> ifindex_of(const std::string& interface) {
@@ -80,14 +88,13 @@ Result<XdpLink> attach_xdp(int program_fd, const std::string& interface, AttachM
 }
 
 Result<std::uint32_t> link_ifindex(int link_fd) {
-    bpf_link_info info{};
-    __u32 size = sizeof info;
-    if (::bpf_obj_get_info_by_fd(link_fd, &info, &size) != 0) {
-        const int saved = errno;
-        return fail(sys_error(saved, "inspect link"));
-    }
+    const bpf_link_info info = SLC_TRY(info_of(link_fd), "link");
     if (info.type != BPF_LINK_TYPE_XDP) return fail(Errc::conflict, "not an XDP link");
     return info.xdp.ifindex;
+}
+
+Result<std::uint32_t> link_id(int link_fd) {
+    return SLC_TRY(info_of(link_fd), "link").id;
 }
 
 Result<bool> is_generic(std::uint32_t ifindex) {
