@@ -73,20 +73,21 @@ Json document_of(const std::vector<kernel::AgentCounter>& counters) {
 }  // namespace
 
 Result<int> run_agent_run(const Options& options) {
-    const config::AgentConfig config = SLC_TRY(agent_config(options.agent), "agent run");
-    if (options.agent.apply) (void)SLC_TRY(kernel::apply_backend_setup(config), "agent run");
+    auto config = agent_config(options.agent);
+    if (!config) return refuse_agent(options.agent, std::move(config).error(), "agent run");
+    if (options.agent.apply) (void)SLC_TRY(kernel::apply_backend_setup(*config), "agent run");
     kernel::AgentOptions agent_options;
-    agent_options.interfaces = config.interfaces;
-    agent_options.vips = config.vips;
-    agent_options.from = config.from;
-    agent_options.gue_port = config.gue_port;
-    agent_options.mode = attach_mode(config.xdp_mode);
-    agent_options.bpffs = pins_of(options.agent.bpffs, config.name);
+    agent_options.interfaces = config->interfaces;
+    agent_options.vips = config->vips;
+    agent_options.from = config->from;
+    agent_options.gue_port = config->gue_port;
+    agent_options.mode = attach_mode(config->xdp_mode);
+    agent_options.bpffs = pins_of(options.agent.bpffs, config->name);
     kernel::Agent agent = SLC_TRY(kernel::Agent::open(agent_options), "agent run");
     report_attached(agent);
     log_event(LogLevel::info, "agent.ready",
-              {{"vips", std::to_string(config.vips.size())},
-               {"from", std::to_string(config.from.size())}});
+              {{"vips", std::to_string(config->vips.size())},
+               {"from", std::to_string(config->from.size())}});
     SLC_CHECK(wait_for_the_end(), "agent run");
     if (options.agent.keep) SLC_CHECK(agent.keep(), "agent run");
     log_event(LogLevel::info, "agent.stopped",

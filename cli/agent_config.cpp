@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "api/config_report.h"
+#include "base/exit_code.h"
 
 namespace sluice::cli {
 namespace {
@@ -14,7 +15,7 @@ Result<config::AgentConfig> from_file(const AgentOptions& options) {
     if (!options.interfaces.empty() || !options.vips.empty() || !options.from.empty())
         return fail(Errc::invalid, "--file together with --interface, --vip or --from",
                     "describe the agent in one place");
-    const std::string text = SLC_TRY(config::read_file(options.file), "agent");
+    const std::string text = SLC_TRY(config::read_file(options.file), "--file");
     config::AgentOutcome outcome = config::parse_agent(text, options.file);
     fmt::print(stderr, "{}", api::config_findings(outcome.warnings, outcome.errors));
     if (!outcome.ok()) return fail(api::config_error(options.file, outcome.errors.size()));
@@ -48,14 +49,21 @@ Result<config::AgentConfig> agent_config(const AgentOptions& options) {
     out.name = options.name;
     out.interfaces = options.interfaces;
     out.xdp_mode = mode_of(options.xdp_mode);
-    out.vips = SLC_TRY(prefixes(options.vips, "--vip"), "agent");
-    out.from = SLC_TRY(prefixes(options.from, "--from"), "agent");
+    out.vips = SLC_TRY(prefixes(options.vips, "--vip"), "options");
+    out.from = SLC_TRY(prefixes(options.from, "--from"), "options");
     out.gue_port = options.gue_port;
     auto checked = config::check_agent(out);
     if (!checked)
-        return fail(std::move(checked).error().in("agent").advise(
+        return fail(std::move(checked).error().advise(
             "--interface, --vip and --from describe it, or --file"));
     return out;
+}
+
+Result<int> refuse_agent(const AgentOptions& options, Error error, const char* command) {
+    Error named = std::move(error).in(command);
+    if (!options.file.empty() || named.code != Errc::invalid) return fail(std::move(named));
+    print_error(named);
+    return kExitUsage;
 }
 
 }  // namespace sluice::cli

@@ -10,4 +10,8 @@ namespace sluice::cli {
 /// printed; Errc::invalid says how much of it.
 Result<config::AgentConfig> agent_config(const AgentOptions& options);
 
+/// What a command does with an agent_config() that failed: wrong options are a wrong command line
+/// and end with kExitUsage, everything else is the command's error.
+Result<int> refuse_agent(const AgentOptions& options, Error error, const char* command);
+
 }  // namespace sluice::cli

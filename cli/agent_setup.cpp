@@ -15,8 +15,9 @@
 namespace sluice::cli {
 
 Result<int> run_agent_print(const Options& options) {
-    const config::AgentConfig config = SLC_TRY(agent_config(options.agent), "agent print");
-    const auto steps = kernel::backend_setup(config);
+    auto config = agent_config(options.agent);
+    if (!config) return refuse_agent(options.agent, std::move(config).error(), "agent print");
+    const auto steps = kernel::backend_setup(*config);
     if (!is_document(options.format)) {
         // A script that can be read, kept and run.
         for (const kernel::BackendStep& step : steps)
@@ -31,8 +32,9 @@ Result<int> run_agent_print(const Options& options) {
 }
 
 Result<int> run_agent_apply(const Options& options) {
-    const config::AgentConfig config = SLC_TRY(agent_config(options.agent), "agent apply");
-    const auto applied = SLC_TRY(kernel::apply_backend_setup(config), "agent apply");
+    auto config = agent_config(options.agent);
+    if (!config) return refuse_agent(options.agent, std::move(config).error(), "agent apply");
+    const auto applied = SLC_TRY(kernel::apply_backend_setup(*config), "agent apply");
     if (!is_document(options.format)) {
         for (const kernel::AppliedStep& step : applied)
             fmt::print("{:<7}  {}\n", step.changed ? "done" : "already", step.command);

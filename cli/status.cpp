@@ -51,9 +51,16 @@ void print_head(const Json& status) {
     const bool is_degraded = text_at(status, "state") == "degraded";
     fmt::print("{}: {}\n", text_at(status, "node"),
                painted(text_at(status, "state"), is_degraded ? Colour::bad : Colour::good));
-    fmt::print("generation {} of {}, in force since {}\n", number_at(status, "generation"),
-               text_at(status, "config_file"),
-               time_for_people(text_at(member_at(status, "reload"), "at")));
+    const std::uint64_t generation = number_at(status, "generation");
+    const Json& reload = member_at(status, "reload");
+    if (generation == 0)
+        fmt::print("no generation of {} is in force\n", text_at(status, "config_file"));
+    else if (flag_at(reload, "success"))
+        fmt::print("generation {} of {}, in force since {}\n", generation,
+                   text_at(status, "config_file"), time_for_people(text_at(reload, "at")));
+    else
+        fmt::print("generation {} of {}, older than the file\n", generation,
+                   text_at(status, "config_file"));
     fmt::print("sluiced {}, running since {}\n", text_at(status, "version"),
                time_for_people(text_at(status, "started")));
 }
@@ -118,10 +125,17 @@ void print_drops(const Json& status, bool show_all) {
     const auto rows =
         top(drops, show_all ? drops.size() : kMaxDrops,
             [](const Json& a, const Json& b) { return packets_of(a) > packets_of(b); });
-    Table table({"DROPPED", "PACKETS", "MEANING", "REMEDY"});
-    for (const Json* reason : rows)
-        table.add({cell(text_at(*reason, "reason")), number_cell(packets_of(*reason)),
-                   cell(text_at(*reason, "text")), cell(text_at(*reason, "remedy"))});
+    // One line of an ordinary terminal each: the remedy says more than the meaning.
+    std::vector<std::string> headings = {"DROPPED", "PACKETS", "REMEDY"};
+    if (show_all) headings.emplace_back("MEANING");
+    Table table(headings);
+    for (const Json* reason : rows) {
+        const std::string remedy = text_at(*reason, "remedy");
+        std::vector<Cell> row = {cell(text_at(*reason, "reason")), number_cell(packets_of(*reason)),
+                                 cell(remedy.empty() ? text_at(*reason, "text") : remedy)};
+        if (show_all) row.push_back(cell(text_at(*reason, "text")));
+        table.add(std::move(row));
+    }
     if (table.empty()) {
         fmt::print("\nNothing was dropped.\n");
         return;
