@@ -2,9 +2,14 @@
 
 # Flags of all our C++: warnings are errors here, never in what we include.
 function(sluice_compile_flags target)
+    # clang (the fuzz preset) has no =local, and finds deprecated names within libstdc++ 12.
     target_compile_options(${target} PRIVATE
-        -Wall -Wextra -Werror -Wshadow=local -Wnon-virtual-dtor -Woverloaded-virtual
-        -fno-strict-overflow -fstack-protector-strong)
+        -Wall -Wextra -Werror $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local>
+        -Wnon-virtual-dtor -Woverloaded-virtual -fno-strict-overflow -fstack-protector-strong
+        $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
+    if(SLUICE_FUZZ)
+        target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+    endif()
     if(SLUICE_SANITIZE)
         target_compile_options(${target} PUBLIC -fsanitize=address,undefined
             -fno-sanitize-recover=undefined -fno-omit-frame-pointer)

@@ -9,7 +9,6 @@ namespace sluice::config {
 namespace {
 
 constexpr std::size_t kExcerptBytes = 100;  ///< What one line of a terminal shows.
-constexpr std::size_t kQuotedBytes = 64;
 
 bool is_continuation(char byte) {
     return (static_cast<unsigned char>(byte) & 0xc0) == 0x80;
@@ -216,10 +215,10 @@ std::size_t utf8_length(std::string_view text) {
     return length;
 }
 
-std::string printable(std::string_view text) {
+std::string printable(std::string_view text, std::size_t most_bytes) {
     std::string out;
     std::size_t at = 0;
-    while (at < text.size() && at < kQuotedBytes) at += append_printable(out, text, at);
+    while (at < text.size() && at < most_bytes) at += append_printable(out, text, at);
     if (at < text.size()) out += "...";
     return out;
 }

@@ -87,7 +87,7 @@ std::string_view without_byte_order_mark(std::string_view text);
 std::size_t utf8_length(std::string_view text);
 
 /// The text for a message: shortened, without anything that a terminal would interpret.
-std::string printable(std::string_view text);
+std::string printable(std::string_view text, std::size_t most_bytes = 64);
 /// The same in quotes, unless it is one word, number or address.
 std::string quoted(std::string_view text);
 

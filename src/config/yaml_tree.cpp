@@ -192,11 +192,12 @@ std::optional<YamlTree> read_yaml(Findings& findings) {
         if (!findings.any_error()) findings.error(from_library(error.mark), {}, too_deep());
         return std::nullopt;
     } catch (const YAML::Exception& error) {
-        findings.error(from_library(error.mark), {},
-                       "not valid YAML: " + error.msg + about_tabs(findings, error.mark));
+        findings.error(
+            from_library(error.mark), {},
+            "not valid YAML: " + printable(error.msg, 200) + about_tabs(findings, error.mark));
         return std::nullopt;
     } catch (const std::exception& error) {
-        findings.error({1, 1}, {}, std::string("cannot be read as YAML: ") + error.what());
+        findings.error({1, 1}, {}, "cannot be read as YAML: " + printable(error.what(), 200));
         return std::nullopt;
     }
     return std::move(builder.tree);
