@@ -54,7 +54,8 @@ void judge_feature(Findings& out, const Feature& feature) {
         case Answer::no:
             return out.add(feature.id, feature.if_absent, feature.absent, feature.remedy);
         case Answer::unknown:
-            return out.add(feature.id, CheckStatus::unknown, "could not be tried",
+            return out.add(feature.id, CheckStatus::unknown,
+                           std::string("not known whether ") + feature.present,
                            "run it with the privileges that are named above");
     }
 }
@@ -100,19 +101,20 @@ void judge_features(Findings& out, const KernelFacts& facts) {
          "raise the memlock limit (LimitMEMLOCK=infinity), or give more memory to the cgroup"},
         {"kernel.jit", facts.jit, "programs are compiled", "programs are interpreted",
          CheckStatus::warn, "sysctl -w net.core.bpf_jit_enable=1"},
-        {"kernel.instruction_set", facts.isa_v4, "v4",
-         "v3: v4 came with Linux 6.6; programs are a little longer", CheckStatus::ok, ""},
+        {"kernel.instruction_set", facts.isa_v4, "instruction set v4 is taken",
+         "instruction set v3; v4 came with Linux 6.6, programs are a little longer",
+         CheckStatus::ok, ""},
         {"kernel.xdp_frags", facts.frags, "jumbo frames can be handled (xdp.frags)",
          "programs cannot handle frames in several buffers (xdp.frags)", CheckStatus::fail,
          "use Linux 6.1 or later"},
         {"kernel.program_array", facts.program_array, "program arrays take such programs",
          "program arrays refuse such programs", CheckStatus::fail, "use Linux 6.1 or later"},
-        {"kernel.xdp_get_buff_len", facts.buff_len, "helper is there", "helper is missing",
-         CheckStatus::fail, "use Linux 6.1 or later"},
-        {"kernel.xdp_load_bytes", facts.load_bytes, "helper is there", "helper is missing",
-         CheckStatus::fail, "use Linux 6.1 or later"},
-        {"kernel.ktime_get_coarse_ns", facts.coarse_clock, "helper is there", "helper is missing",
-         CheckStatus::fail, "use Linux 6.1 or later"},
+        {"kernel.xdp_get_buff_len", facts.buff_len, "bpf_xdp_get_buff_len is there",
+         "bpf_xdp_get_buff_len is missing", CheckStatus::fail, "use Linux 6.1 or later"},
+        {"kernel.xdp_load_bytes", facts.load_bytes, "bpf_xdp_load_bytes is there",
+         "bpf_xdp_load_bytes is missing", CheckStatus::fail, "use Linux 6.1 or later"},
+        {"kernel.ktime_get_coarse_ns", facts.coarse_clock, "bpf_ktime_get_coarse_ns is there",
+         "bpf_ktime_get_coarse_ns is missing", CheckStatus::fail, "use Linux 6.1 or later"},
         {"kernel.neighbours", facts.managed_neighbours,
          "the kernel keeps neighbours of backends resolved",
          "the kernel does not keep neighbours resolved by itself; sluiced asks again and again",
@@ -219,7 +221,7 @@ void judge_mtu(Findings& out, const InterfaceFacts& facts) {
 
 void judge_program(Findings& out, const InterfaceFacts& facts) {
     const Link& link = *facts.link;
-    if (link.xdp_mode.empty()) return out.ok("interface.xdp_program", "none is attached");
+    if (link.xdp_mode.empty()) return out.ok("interface.xdp_program", "no XDP program is attached");
     const std::string number = link.xdp_prog_id == 0 ? "" : " " + std::to_string(link.xdp_prog_id);
     if (facts.xdp_program.starts_with("slc_"))
         return out.ok("interface.xdp_program",
@@ -307,8 +309,9 @@ void judge_interface(std::vector<DoctorCheck>& checks, const InterfaceFacts& fac
         out.add("interface.exists", CheckStatus::fail, "is not an Ethernet interface",
                 "attach to the Ethernet interface that packets arrive by");
     } else {
-        out.ok("interface.exists",
-               facts.link->kind.empty() ? "hardware or virtual NIC" : "kind " + facts.link->kind);
+        out.ok("interface.exists", facts.link->kind.empty()
+                                       ? "is there, a hardware or virtual NIC"
+                                       : "is there, of kind " + facts.link->kind);
         judge_link(out, facts);
         judge_native(out, facts);
         judge_mtu(out, facts);

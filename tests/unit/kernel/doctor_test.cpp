@@ -126,7 +126,7 @@ TEST(Doctor, debian_12_is_well_though_it_lacks_v4_and_tcx) {
     const auto report = diagnose(facts, {});
     EXPECT_EQ(report.worst(), CheckStatus::ok);
     EXPECT_EQ(check(report, "kernel.instruction_set").finding,
-              "v3: v4 came with Linux 6.6; programs are a little longer");
+              "instruction set v3; v4 came with Linux 6.6, programs are a little longer");
 }
 
 TEST(Doctor, what_the_data_plane_cannot_do_without_is_a_failure) {
@@ -158,6 +158,15 @@ TEST(Doctor, a_refused_load_blames_the_missing_capability_first) {
     facts.privilege = "";
     EXPECT_EQ(of_kernel(facts, "kernel.bpf").remedy,
               "look for lockdown mode, a seccomp filter or a container that forbids bpf()");
+}
+
+TEST(Doctor, what_could_not_be_tried_is_said_so_and_is_no_failure_of_its_own) {
+    KernelFacts facts = good_kernel();
+    facts.buff_len = Answer::unknown;
+    EXPECT_EQ(of_kernel(facts, "kernel.xdp_get_buff_len"),
+              (DoctorCheck{"kernel.xdp_get_buff_len", "kernel", CheckStatus::unknown,
+                           "not known whether bpf_xdp_get_buff_len is there",
+                           "run it with the privileges that are named above"}));
 }
 
 TEST(Doctor, bpffs_missing_or_closed) {
