@@ -10,8 +10,8 @@ AGENT_PINS=/run/bpf/agent
 
 agent_up() {
     mkdir -p $BPFFS
-    mountpoint -q $BPFFS || mount -t bpf bpf $BPFFS
-    at backend "$SLUICE" agent run --interface eth0 --vip $VIP4 --vip $VIP6 \
+    grep -q " $BPFFS bpf " /proc/mounts || mount -t bpf bpf $BPFFS
+    ip netns exec backend "$SLUICE" agent run --interface eth0 --vip $VIP4 --vip $VIP6 \
         --from $FROM4 --from $FROM6 --bpffs $AGENT_PINS --xdp-mode native >/tmp/agent.log 2>&1 &
     AGENT=$!
     within 60 agent_attached || { cat /tmp/agent.log; fail "the agent does not attach"; }
@@ -35,8 +35,8 @@ for port in "${!FORWARD[@]}"; do
     echo "  ${FORWARD[$port]} carries both families"
 done
 "$SLUICE" agent status --bpffs $AGENT_PINS
-balancer_down
 kill "$AGENT"
 wait "$AGENT" || fail "the agent ended with $?"
 if agent_attached; then fail "the agent stays attached"; fi
+balancer_down # which finds no pin of either
 lab_down

@@ -42,14 +42,14 @@ END
     done
 }
 
-balancer_command() { at lb "$SLUICED" -f $CONFIG --bpffs $BPFFS --socket $SOCKET "$@"; }
+BALANCER_COMMAND=(ip netns exec lb "$SLUICED" -f "$CONFIG" --bpffs "$BPFFS" --socket "$SOCKET")
 
 # Starts sluiced and waits until every backend is resolved (exit code 0: healthy, not degraded).
 balancer_up() {
     mkdir -p $BPFFS /run/sluice /var/lib/sluice
-    mountpoint -q $BPFFS || mount -t bpf bpf $BPFFS
+    grep -q " $BPFFS bpf " /proc/mounts || mount -t bpf bpf $BPFFS
     balancer_config >$CONFIG
-    balancer_command >/tmp/sluiced.log 2>&1 &
+    "${BALANCER_COMMAND[@]}" >/tmp/sluiced.log 2>&1 &
     BALANCER=$!
     within 60 "$SLUICE" --socket $SOCKET status || { balancer_report; fail "sluiced is not healthy"; }
 }
@@ -59,7 +59,7 @@ balancer_down() {
     kill "$BALANCER"
     wait "$BALANCER" || fail "sluiced ended with $?"
     at lb ip link show dev "$LB_XDP" | grep -q xdp || fail "stopping sluiced took the data plane away"
-    balancer_command --detach || fail "sluiced --detach"
+    "${BALANCER_COMMAND[@]}" --detach || fail "sluiced --detach"
     if at lb ip link show | grep xdp; then fail "an XDP program stays attached"; fi
     [ -z "$(find $BPFFS -type f -o -name 'gen*')" ] || fail "pins stay: $(find $BPFFS)"
 }

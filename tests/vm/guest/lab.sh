@@ -52,6 +52,11 @@ plug() {
     at "$1" ethtool -K "$2" tx off txvlan off tx-vlan-stag-hw-insert off gro on >/dev/null
 }
 
+# listen DEVICE: the router takes what the balancer sends by XDP there (pass.bpf.c says why).
+listen() {
+    ip -n router link set dev "$1" xdpdrv object "$SLUICE_BUILD/tests/vm/pass.bpf.o" section xdp
+}
+
 # address NAMESPACE DEVICE IPV4/LEN IPV6/LEN
 address() {
     ip -n "$1" link set dev "$2" up
@@ -76,6 +81,7 @@ namespace() {
 # The balancer's links, one function for each kind of lab. LB_XDP is what sluiced attaches to.
 links_plain() {
     wire router to-lb lb eth0 1600
+    listen to-lb
     address router to-lb 10.0.1.1/24 fd00:1::1/64
     address lb eth0 10.0.1.2/24 fd00:1::2/64
     via lb 10.0.1.1 fd00:1::1
@@ -100,12 +106,14 @@ trunk_end() {
 
 links_vlan() {
     wire router to-lb lb eth0 1600
+    listen to-lb
     trunk to-lb eth0
     LB_XDP=eth0
 }
 
 links_qinq() {
     wire router to-lb lb eth0 1604
+    listen to-lb
     ip -n router link add link to-lb name to-s type vlan protocol 802.1ad id 300
     ip -n lb link add link eth0 name s type vlan protocol 802.1ad id 300
     ip -n router link set dev to-s up
@@ -121,6 +129,7 @@ links_bond() {
     ip -n lb link add bond0 type bond mode active-backup miimon 50
     for end in 0 1; do
         wire router "to-lb$end" lb "eth$end" 1600
+        listen "to-lb$end"
         ip -n router link set dev "to-lb$end" master to-lb
         ip -n lb link set dev "eth$end" down
         ip -n lb link set dev "eth$end" master bond0
@@ -198,8 +207,8 @@ lab_report() {
     at lb cat /proc/net/bonding/bond0 2>/dev/null | grep -E 'Active|Slave|MII|addr' || true
 }
 
-# received DEVICE: packets that a device of the backend has taken in.
-received() { at backend cat "/sys/class/net/$1/statistics/rx_packets"; }
+# received DEVICE: bytes that a device of the backend has taken in.
+received() { at backend cat "/sys/class/net/$1/statistics/rx_bytes"; }
 
 # web PORT...: web servers at the backend; /blob is random, /cgi-bin/digest digests what is posted.
 web() {

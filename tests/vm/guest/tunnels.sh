@@ -22,14 +22,12 @@ device() {
 
 # through PORT FAMILY HOST
 through() {
-    local seen least before
-    # At the least, the upload's full packets.
-    least=$((BLOB_BYTES / 1500))
+    local seen before
     seen=$(device "$1" "$2")
     before=$(received "$seen")
     transfer "$3" "$1" || { balancer_report; fail "$LINKS: ${FORWARD[$1]}, IPv$2"; }
-    [ $(($(received "$seen") - before)) -ge $least ] ||
-        fail "$LINKS: ${FORWARD[$1]}, IPv$2: $seen saw $(($(received "$seen") - before)) packets"
+    [ $(($(received "$seen") - before)) -ge "$BLOB_BYTES" ] ||
+        fail "$LINKS: ${FORWARD[$1]}, IPv$2: $seen saw $(($(received "$seen") - before)) bytes"
 }
 
 all_ways() {
