@@ -17,7 +17,7 @@ PICTURE = """
 # Forwarding mode, number of its two VIPs, group of the IPv4 VIP, group of the IPv6 VIP.
 MODES = (("ipip", 10, "web4", "web6"), ("gre", 11, "web6", "web4"), ("gue", 12, "web4", "web6"),
          ("l2", 13, "web4", "web6"), ("local", 14, "", ""))
-REQUESTS = 30
+REQUESTS = 40
 BACKENDS = ("b1", "b2", "b3")
 FAILED = "failed"
 

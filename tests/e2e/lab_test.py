@@ -78,6 +78,8 @@ class PlainRouting(unittest.TestCase):
             link = xdp.attach(counting.fd, "client")
         self.rack.client.run("ping", "-c", "4", "-i", "0.02", "-W", "2", VIPS[0])
         self.assertGreaterEqual(counting.count(), 4)
+        mine = xdp.ids_of("self")
+        self.assertEqual(xdp.alive(mine), mine)
         xdp.detach(link)
 
     def test_xdp_sends_whole_frames_back_through_the_switch(self):

@@ -74,8 +74,10 @@ class WideRack(SizeCase):
         before = self.balancer.reasons()["forwarded_icmp_error"]
         for name, vip, _ in PAIRS:
             with self.subTest(name):
-                servers = {self.transfer(vip, 1000, MEGABYTE) for _ in range(12)}
-                self.assertEqual(servers, {"b1", "b2", "b3"})
+                everybody = {"b1", "b2", "b3"}
+                servers = peers.answerers(lambda vip=vip: self.transfer(vip, 1000, MEGABYTE),
+                                          everybody)
+                self.assertEqual(servers, everybody)
         for node in self.rack.backends.values():
             self.assertEqual(self.learned_mtu(node, rack.CLIENT4), 1400)
             self.assertEqual(self.learned_mtu(node, rack.CLIENT6), 1400)

@@ -88,8 +88,8 @@ class Balancer:
         self.daemon = self.node.spawn("sluiced", *wrapper, self.binaries.sluiced, "-f", CONFIG,
                                       "--state-dir", "/run/sluice/state", *options,
                                       env={"NOTIFY_SOCKET": path})
-        if ready:
-            with notify:
+        with notify:
+            if ready:
                 wait_for(lambda: self._is_ready(notify), "READY=1 of sluiced", 20)
         return self.daemon
 

@@ -2,6 +2,8 @@
 """Small XDP programs, written as instructions and loaded without a compiler or libbpf."""
 
 import ctypes
+import errno
+import json
 import os
 import platform
 import socket
@@ -11,7 +13,8 @@ from . import syscalls
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280}.get(platform.machine(), 280)
 
-_MAP_CREATE, _MAP_LOOKUP_ELEM, _PROG_LOAD, _OBJ_PIN = 0, 1, 5, 6
+_MAP_CREATE, _MAP_LOOKUP_ELEM, _PROG_LOAD, _OBJ_PIN, _OBJ_GET = 0, 1, 5, 6, 7
+_BY_ID = {"prog": 13, "map": 14, "link": 30}  # BPF_*_GET_FD_BY_ID
 _LINK_CREATE, _LINK_DETACH = 28, 34
 _MAP_TYPE_ARRAY = 2
 _PROG_TYPE_XDP = 6
@@ -104,3 +107,49 @@ def detach(link: int) -> None:
 def pin(descriptor: int, path: str) -> None:
     name = ctypes.create_string_buffer(os.fsencode(path))
     _bpf(_OBJ_PIN, struct.pack("<QII", ctypes.addressof(name), descriptor, 0))
+
+
+def _id_of(fdinfo: str):
+    """("map", 12) from what the kernel says of a descriptor; None if it is no BPF object."""
+    fields = dict(line.split(":\t", 1) for line in fdinfo.splitlines() if ":\t" in line)
+    for kind in ("link", "prog", "map"):  # A link names its program, too.
+        if f"{kind}_id" in fields:
+            return kind, int(fields[f"{kind}_id"])
+    return None
+
+
+def ids_of(pid) -> set:
+    """The BPF objects that a process holds."""
+    found = set()
+    for name in os.listdir(f"/proc/{pid}/fdinfo"):
+        try:
+            with open(f"/proc/{pid}/fdinfo/{name}", encoding="ascii") as file:
+                found.add(_id_of(file.read()))
+        except FileNotFoundError:
+            continue  # Closed meanwhile; the directory's own descriptor always is.
+    return found - {None}
+
+
+def print_ids_below(directory: str) -> None:
+    """Prints, as JSON, the BPF objects that are pinned below a directory."""
+    inherited = ids_of("self")
+    for path, _, names in os.walk(directory):
+        for name in names:
+            if name.endswith(".debug"):
+                continue
+            text = ctypes.create_string_buffer(os.fsencode(os.path.join(path, name)))
+            _bpf(_OBJ_GET, struct.pack("<Q", ctypes.addressof(text)))
+    print(json.dumps(sorted(ids_of("self") - inherited)), flush=True)
+
+
+def alive(ids) -> set:
+    """Those of these BPF objects that still exist."""
+    found = set()
+    for kind, number in ids:
+        try:
+            os.close(_bpf(_BY_ID[kind], struct.pack("<I", number)))
+            found.add((kind, number))
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+    return found
