@@ -19,13 +19,28 @@ int create(int program_fd, std::uint32_t ifindex, std::uint32_t flags) {
     return fd >= 0 ? fd : -errno;
 }
 
-Error attach_error(int saved, const std::string& interface, const char* mode) {
+/// " (xdp_filter, id 42)" of the program on an interface, as far as this process may know. Names
+/// need CAP_SYS_ADMIN, ids do not.
+std::string foreign_program(std::uint32_t ifindex) {
+    __u32 id = 0;
+    if (::bpf_xdp_query_id(static_cast<int>(ifindex), 0, &id) != 0 || id == 0) return {};
+    const std::string text = "id " + std::to_string(id) + ")";
+    const UniqueFd program(::bpf_prog_get_fd_by_id(id));
+    bpf_prog_info info{};
+    __u32 size = sizeof info;
+    if (!program.valid() || ::bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0)
+        return " (" + text;
+    return std::string(" (") + info.name + ", " + text;
+}
+
+Error attach_error(int saved, const Attachment& attachment, const char* mode) {
+    const std::string& interface = attachment.interface;
     Error error = sys_error(saved, std::string("attach to ") + interface + " in " + mode + " mode");
     if (saved == EBUSY || saved == EEXIST) {
         error.code = Errc::conflict;
-        error.hint = "another XDP program is on " + interface +
-                     ", and Sluice never replaces one: take it off (ip link set dev " + interface +
-                     " xdp off), or run it behind Sluice with node.next";
+        error.hint = "another XDP program" + foreign_program(attachment.ifindex) + " is on " +
+                     interface + ", and Sluice never replaces one: take it off (ip link set dev " +
+                     interface + " xdp off), or run it behind Sluice with node.next";
     }
     if (error.code == Errc::denied) error.hint = "needs CAP_BPF and CAP_NET_ADMIN";
     return error;
@@ -67,9 +82,9 @@ Result<XdpLink> attach_xdp(int program_fd, const std::string& interface, AttachM
             out.fd.reset(fd);
             return out;
         }
-        if (!driver_cannot(-fd)) return fail(attach_error(-fd, interface, "native"));
+        if (!driver_cannot(-fd)) return fail(attach_error(-fd, out.attachment, "native"));
         if (mode == AttachMode::native) {
-            Error error = attach_error(-fd, interface, "native");
+            Error error = attach_error(-fd, out.attachment, "native");
             error.code = Errc::unsupported;
             error.hint =
                 "its driver has no native XDP, or its MTU, queues or offloads forbid it: "
@@ -81,7 +96,7 @@ Result<XdpLink> attach_xdp(int program_fd, const std::string& interface, AttachM
         out.attachment.why = std::strerror(-fd);
     }
     const int fd = create(program_fd, out.attachment.ifindex, XDP_FLAGS_SKB_MODE);
-    if (fd < 0) return fail(attach_error(-fd, interface, "generic"));
+    if (fd < 0) return fail(attach_error(-fd, out.attachment, "generic"));
     out.fd.reset(fd);
     out.attachment.generic = true;
     return out;
