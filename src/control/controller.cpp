@@ -102,10 +102,25 @@ Result<void> Controller::apply(const std::string& text) {
                     "node.name cannot change from " + live_->config.node.name + " to " +
                         config.node.name + " while sluiced runs",
                     "stop sluiced, sluiced --detach, and start it with the new name");
+    const std::string node = config.node.name;
+    auto outcome = put_into_force(std::move(config), text);
+    if (!outcome) abandon_idle_instance(node);
+    return outcome;
+}
+
+Result<void> Controller::put_into_force(config::Config config, const std::string& text) {
     SLC_CHECK(open_instance(config.node.name), "apply");
     Live next = SLC_TRY(prepare(std::move(config)), "apply");
     next.digest = sha256_hex(text);
     return make_live(std::move(next), text);
+}
+
+void Controller::abandon_idle_instance(const std::string& node) {
+    const bool idle = instance_ && instance_->attached().empty() && !instance_->has_generation();
+    if (live_ || !idle) return;
+    state_.reset();
+    instance_.reset();
+    (void)kernel::Instance::remove(options_.bpffs, node);
 }
 
 Result<void> Controller::open_instance(const std::string& node) {

@@ -78,6 +78,10 @@ class Controller : public NodeView {
                kernel::InstructionSet isa);
 
     Result<void> apply(const std::string& text);
+    Result<void> put_into_force(config::Config config, const std::string& text);
+    /// A first configuration that was refused leaves no pins; what an earlier daemon left in force
+    /// stays.
+    void abandon_idle_instance(const std::string& node);
     Result<config::Config> read_config(const std::string& text) const;
     Result<Live> prepare(config::Config config);
     Result<void> open_instance(const std::string& node);

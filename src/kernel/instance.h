@@ -37,6 +37,7 @@ class Instance {
 
     /// Number for the next generation: one more than any that is pinned.
     [[nodiscard]] std::uint32_t next_generation() const;
+    [[nodiscard]] bool has_generation() const { return next_generation() != 1; }
 
     /// Attaches the root program to an interface, or adopts the link that is pinned for it. A
     /// program of somebody else is never replaced. Errors: not_found, conflict (a foreign program),
