@@ -6,16 +6,17 @@ include(CMakePackageConfigHelpers)
 
 # ---- libsluice ----
 
-# Headers are installed as include/sluice/<module>/; the ABI is include/sluice/*.h itself.
+# Headers are installed as include/libsluice/<module>/, the ABI's as include/sluice/. Apart: a
+# search path with sluice/limits.h at its top would hide the C library's <limits.h>.
 get_property(sluice_modules GLOBAL PROPERTY SLUICE_MODULES)
 foreach(module IN LISTS sluice_modules)
     string(REPLACE sluice_ "" name ${module})
     target_include_directories(${module} INTERFACE
         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
-        $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/sluice>)
+        $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/libsluice>)
     target_compile_features(${module} INTERFACE cxx_std_20)
-    install(DIRECTORY src/${name}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/sluice/${name}
-            FILES_MATCHING PATTERN "*.h")
+    install(DIRECTORY src/${name}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/libsluice/${name}
+            FILES_MATCHING PATTERN "*.h" PATTERN "*_impl.h" EXCLUDE)
 endforeach()
 
 # Every module, as one target: in the tree and from a prefix it has the same name.
