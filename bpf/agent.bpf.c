@@ -41,7 +41,7 @@ int slc_agent(struct xdp_md *ctx)
     struct slc_cursor cur = slc_cursor_start(ctx);
     __u16 proto_be = 0;
 
-    pkt.frame_len = (__u32)bpf_xdp_get_buff_len(ctx);
+    pkt.frame_len = slc_frame_len(ctx);
     if (!slc_parse_link(&cur, &pkt, &proto_be)) {
         if (proto_be == SLC_ETH_IP4)
             return slc_agent_ip4(ctx, &pkt, &cur);

@@ -54,7 +54,7 @@ SLC_INLINE int slc_lb_ip4(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_cu
     reason = slc_check_ip4(pkt);
     if (SLC_UNLIKELY(reason))
         return slc_drop(ctx, pkt, SLC_STAGE_PARSE, reason);
-    if (SLC_UNLIKELY(pkt->frag_off || pkt->frag_first))
+    if (SLC_UNLIKELY(!pkt->whole))
         return slc_continue(ctx, pkt, SLC_STAGE_PARSE, SLC_TAIL_FRAG);
     if (SLC_LIKELY(pkt->proto == IPPROTO_TCP || pkt->proto == IPPROTO_UDP)) {
         *cur = slc_cursor_at(ctx, pkt->l4_off, 128);

@@ -147,10 +147,17 @@ struct slc_node {
     slc_u32 icmp_rate;            /* answers to ICMP per second and CPU, 1.. */
     slc_u32 icmp_burst;           /* answers at once, 1..icmp_rate */
     slc_u32 generation;
+    slc_u32 vips; /* records of each table: what an index must stay below */
+    slc_u32 ports;
+    slc_u32 services;
+    slc_u32 rings;
+    slc_u32 slots;
+    slc_u32 members;
+    slc_u32 templates;
     slc_u16 gue_port_be; /* destination port of GUE, 6080 by IANA */
-    slc_u8 zero[6];
+    slc_u8 zero[2];
 };
-SLC_ASSERT_SIZE(struct slc_node, 80);
+SLC_ASSERT_SIZE(struct slc_node, 104);
 
 /* ---- destination -> service ---- */
 
@@ -223,8 +230,9 @@ enum slc_affinity {
     SLC_AFFINITY_SOURCE_PORT = 2,
 };
 
-#define SLC_SERVICE_DSCP_COPY (1u << 0) /* outer DSCP from the packet (RFC 2983 uniform); else 0 \
-                                         */
+#define SLC_SERVICE_DSCP_COPY                                          \
+    (1u << 0) /* outer DSCP from the packet (RFC 2983 uniform); else 0 \
+               */
 
 /* Index: service id. */
 struct slc_service {
@@ -278,8 +286,9 @@ struct slc_member {
 };
 SLC_ASSERT_SIZE(struct slc_member, 64);
 
-#define SLC_MEMBER_LOCAL (1u << 0) /* the backend is this very node: deliver, do not encapsulate \
-                                    */
+#define SLC_MEMBER_LOCAL                                                    \
+    (1u << 0) /* the backend is this very node: deliver, do not encapsulate \
+               */
 
 #define SLC_TEMPLATE_IP6 (1u << 0) /* the outer header is IPv6 */
 #define SLC_TEMPLATE_UDP (1u << 1) /* GUE: a UDP header follows the outer IP header */

@@ -21,21 +21,46 @@
         __type(value, value_type);                           \
     } name SEC(".maps")
 
+/*
+ * A table: an array map whose one value holds all records, so that a record's address is one
+ * addition. A look-up with the record's number as the map's key would send that number through the
+ * stack, some five cycles each time, and a packet's way is a chain of seven look-ups. Its accessor
+ * `name_at(index)` is NULL beyond the last record, which only an inconsistent table can ask for.
+ */
+#define SLC_TABLE(name, element)                         \
+    struct {                                             \
+        __uint(type, BPF_MAP_TYPE_ARRAY);                \
+        __uint(max_entries, 1);                          \
+        __uint(map_flags, BPF_F_MMAPABLE);               \
+        __type(key, __u32);                              \
+        __uint(value_size, sizeof(element));             \
+    } slc_##name SEC(".maps");                           \
+    SLC_INLINE element *slc_##name##_at(__u32 index)     \
+    {                                                    \
+        __u32 zero = 0;                                  \
+        element *first;                                  \
+                                                         \
+        first = bpf_map_lookup_elem(&slc_##name, &zero); \
+        if (!first || index >= slc_node.name)            \
+            return NULL;                                 \
+        return first + index;                            \
+    }
+
 /* generation */
-SLC_MAP(slc_vips, BPF_MAP_TYPE_ARRAY, __u32, struct slc_vip, BPF_F_MMAPABLE);
+SLC_TABLE(vips, struct slc_vip)
+SLC_TABLE(ports, struct slc_port_bucket)
+SLC_TABLE(services, struct slc_service)
 SLC_MAP(slc_prefixes4, BPF_MAP_TYPE_LPM_TRIE, struct slc_lpm4, __u32, BPF_F_NO_PREALLOC);
 SLC_MAP(slc_prefixes6, BPF_MAP_TYPE_LPM_TRIE, struct slc_lpm6, __u32, BPF_F_NO_PREALLOC);
-SLC_MAP(slc_ports, BPF_MAP_TYPE_ARRAY, __u32, struct slc_port_bucket, BPF_F_MMAPABLE);
 SLC_MAP(slc_port_ranges, BPF_MAP_TYPE_ARRAY, __u32, struct slc_ranges, BPF_F_MMAPABLE);
-SLC_MAP(slc_services, BPF_MAP_TYPE_ARRAY, __u32, struct slc_service, BPF_F_MMAPABLE);
 SLC_MAP(slc_peers4, BPF_MAP_TYPE_LPM_TRIE, struct slc_lpm4, __u32, BPF_F_NO_PREALLOC);
 SLC_MAP(slc_peers6, BPF_MAP_TYPE_LPM_TRIE, struct slc_lpm6, __u32, BPF_F_NO_PREALLOC);
 
 /* live */
-SLC_MAP(slc_rings, BPF_MAP_TYPE_ARRAY, __u32, __u64, BPF_F_MMAPABLE);
-SLC_MAP(slc_slots, BPF_MAP_TYPE_ARRAY, __u32, __u64, BPF_F_MMAPABLE);
-SLC_MAP(slc_members, BPF_MAP_TYPE_ARRAY, __u32, struct slc_member, BPF_F_MMAPABLE);
-SLC_MAP(slc_templates, BPF_MAP_TYPE_ARRAY, __u32, struct slc_template, BPF_F_MMAPABLE);
+SLC_TABLE(rings, __u64)
+SLC_TABLE(slots, __u64)
+SLC_TABLE(members, struct slc_member)
+SLC_TABLE(templates, struct slc_template)
 
 /* state */
 SLC_MAP(slc_frags, BPF_MAP_TYPE_ARRAY, __u32, struct slc_frag_bucket, BPF_F_MMAPABLE);

@@ -48,7 +48,6 @@ struct slc_pkt {
     __u8 proto; /* transport protocol */
     __u8 is_ip6;
     __u8 tos;        /* DSCP and ECN */
-    __u8 df;         /* IPv4: do not fragment; IPv6: 1 */
     __u8 whole;      /* the transport checksum covers what is here: no fragment, no ext headers */
     __u8 frag_first; /* first fragment */
     __u16 frag_off;  /* bytes; 0 for the first */

@@ -207,15 +207,14 @@ SLC_INLINE __u16 slc_put_template(struct xdp_md *ctx, struct slc_pkt *pkt,
 SLC_INLINE int slc_forward(struct xdp_md *ctx, struct slc_pkt *pkt,
                            const struct slc_service *service, __u16 reason)
 {
-    __u32 index = pkt->rec.member;
     struct slc_member *member;
     struct slc_template *tmpl;
-    __u32 overhead, variant;
+    __u32 overhead, variant, cell;
     __u16 fault;
 
     if (SLC_HAS(LOCAL) && service->forward == SLC_FORWARD_LOCAL)
         return slc_pass(ctx, pkt, SLC_STAGE_FORWARD, SLC_REASON_DELIVERED_LOCAL);
-    member = bpf_map_lookup_elem(&slc_members, &index);
+    member = slc_members_at(pkt->rec.member);
     if (!member)
         return slc_drop(ctx, pkt, SLC_STAGE_FORWARD, SLC_REASON_MAP_MISSED);
     if (SLC_UNLIKELY(member->flags & SLC_MEMBER_LOCAL))
@@ -223,8 +222,8 @@ SLC_INLINE int slc_forward(struct xdp_md *ctx, struct slc_pkt *pkt,
     variant = SLC_VARIANT(service->forward, pkt->is_ip6);
     /* After the "or": Linux 6.1 forgets the bounds of both its sides. */
     SLC_BARRIER(variant);
-    index = *(volatile __u32 *)&member->cell[variant & (SLC_VARIANTS - 1)];
-    tmpl = index ? bpf_map_lookup_elem(&slc_templates, &index) : NULL;
+    cell = *(volatile __u32 *)&member->cell[variant & (SLC_VARIANTS - 1)];
+    tmpl = cell ? slc_templates_at(cell) : NULL;
     if (!tmpl)
         return slc_drop(ctx, pkt, SLC_STAGE_FORWARD, SLC_REASON_BACKEND_UNRESOLVED);
     overhead = tmpl->len - tmpl->l2_len;

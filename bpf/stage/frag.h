@@ -4,7 +4,7 @@
 /*
  * Stage frag: fragments of a packet for a VIP, IPv4 and IPv6.
  *
- * Reads    pkt: frag_off, frag_first, frag_id_be, proto, l4_off; the fragment table.
+ * Reads    pkt: proto, l4_off; the fragment fields; the fragment table.
  * Leaves   an entry for a first fragment.
  * Goes to  steer for the first fragment, forward for the later ones.
  * Reasons  FRAG_TINY, FRAG_UNKNOWN, FRAG_ICMP, FORWARDED_FRAGMENT, PROTOCOL_UNSUPPORTED.
@@ -108,15 +108,13 @@ SLC_INLINE int slc_frag_recall(struct slc_pkt *pkt)
 SLC_INLINE int slc_frag_later(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
     struct slc_service *service;
-    __u32 index;
 
     /* RFC 1858 3.2.1: an offset of one would overwrite the flags of the first fragment. */
     if (pkt->proto == IPPROTO_TCP && pkt->frag_off == 8)
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_FRAG_TINY);
     if (!slc_frag_recall(pkt))
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_FRAG_UNKNOWN);
-    index = pkt->rec.service;
-    service = bpf_map_lookup_elem(&slc_services, &index);
+    service = slc_services_at(pkt->rec.service);
     if (!service)
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_FRAG_UNKNOWN);
     slc_take_owners(pkt, service->customer, service->policy);
@@ -145,13 +143,32 @@ SLC_INLINE int slc_frag_first(struct xdp_md *ctx, struct slc_pkt *pkt, const str
     return slc_forward(ctx, pkt, service, SLC_REASON_FORWARDED);
 }
 
+/* The fragment fields of IPv4; those of IPv6 were read on the way through its headers (ext.h). */
+SLC_INLINE __u16 slc_read_frag4(struct xdp_md *ctx, struct slc_pkt *pkt)
+{
+    struct slc_cursor cur = slc_cursor_at(ctx, pkt->l3_off, 32);
+    struct slc_ip4 *ip = slc_take(&cur, sizeof *ip);
+    __u16 frag;
+
+    if (!ip)
+        return SLC_REASON_HDR_TRUNCATED;
+    frag = bpf_ntohs(ip->frag_be);
+    pkt->frag_off = (frag & SLC_IP4_OFFSET) * 8;
+    pkt->frag_first = !pkt->frag_off;
+    pkt->frag_id_be = ip->id_be;
+    return 0;
+}
+
 SLC_INLINE int slc_stage_frag(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
-    struct slc_vip *vip = slc_vip_at(pkt->vip_index);
+    struct slc_vip *vip = slc_vips_at(pkt->vip_index);
     __u8 icmp = pkt->is_ip6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+    __u16 fault = pkt->is_ip6 ? 0 : slc_read_frag4(ctx, pkt);
 
     if (!vip)
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_MAP_MISSED);
+    if (fault)
+        return slc_drop(ctx, pkt, SLC_STAGE_FRAG, fault);
     if (pkt->proto == icmp)
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_FRAG_ICMP);
     /* A later fragment of IPv6 may name an extension header that only the first one holds. */

@@ -270,7 +270,7 @@ SLC_INLINE int slc_stage_icmp(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
     struct slc_cursor cur = slc_cursor_at(ctx, pkt->l4_off, 4096);
     struct slc_icmp *icmp = slc_take(&cur, sizeof *icmp);
-    struct slc_vip *vip = slc_vip_at(pkt->vip_index);
+    struct slc_vip *vip = slc_vips_at(pkt->vip_index);
     __u8 echo = pkt->is_ip6 ? SLC_ICMP6_ECHO : SLC_ICMP4_ECHO;
 
     if (!vip)

@@ -63,8 +63,6 @@ SLC_INLINE __u8 slc_famproto6(__u8 proto)
 
 SLC_INLINE void slc_read_ip4(const struct slc_ip4 *ip, struct slc_pkt *pkt)
 {
-    __u16 frag = bpf_ntohs(ip->frag_be);
-
     pkt->is_ip6 = 0;
     pkt->src[3] = ip->src_be;
     pkt->dst[3] = ip->dst_be;
@@ -72,11 +70,7 @@ SLC_INLINE void slc_read_ip4(const struct slc_ip4 *ip, struct slc_pkt *pkt)
     pkt->tos = ip->tos;
     pkt->ip_len = bpf_ntohs(ip->len_be);
     pkt->l4_off = pkt->l3_off + (ip->version_ihl & 0xf) * 4;
-    pkt->df = !!(frag & SLC_IP4_DF);
-    pkt->frag_off = (frag & SLC_IP4_OFFSET) * 8;
-    pkt->frag_first = (frag & SLC_IP4_MF) && !pkt->frag_off;
-    pkt->whole = !(frag & (SLC_IP4_MF | SLC_IP4_OFFSET));
-    pkt->frag_id_be = ip->id_be;
+    pkt->whole = !(ip->frag_be & bpf_htons(SLC_IP4_MF | SLC_IP4_OFFSET));
     pkt->rec.famproto = slc_famproto4(ip->proto);
 }
 
@@ -92,7 +86,6 @@ SLC_INLINE void slc_read_ip6(const struct slc_ip6 *ip, struct slc_pkt *pkt)
     pkt->tos = bpf_ntohl(ip->version_class_flow_be) >> 20;
     pkt->ip_len = bpf_ntohs(ip->payload_len_be) + sizeof *ip;
     pkt->l4_off = pkt->l3_off + sizeof *ip;
-    pkt->df = 1;
     pkt->whole = 1;
     pkt->rec.famproto = slc_famproto6(ip->next);
 }

@@ -48,8 +48,7 @@ SLC_INLINE void slc_take_owners(struct slc_pkt *pkt, __u32 customer, __u32 polic
 /* 0 with *service and rec.member set, or the reason for a drop. */
 SLC_INLINE __u16 slc_pick(struct slc_pkt *pkt, struct slc_service **service)
 {
-    __u32 index = pkt->rec.service;
-    struct slc_service *found = bpf_map_lookup_elem(&slc_services, &index);
+    struct slc_service *found = slc_services_at(pkt->rec.service);
     __u64 *word;
     __u64 ring;
 
@@ -60,15 +59,13 @@ SLC_INLINE __u16 slc_pick(struct slc_pkt *pkt, struct slc_service **service)
     pkt->hash = slc_flow_hash(pkt, found->affinity);
     if (SLC_HAS(LOCAL) && found->forward == SLC_FORWARD_LOCAL)
         return 0;
-    index = found->ring;
-    word = bpf_map_lookup_elem(&slc_rings, &index);
+    word = slc_rings_at(found->ring);
     if (!word)
         return SLC_REASON_MAP_MISSED;
     ring = *(volatile __u64 *)word;
     if (!(ring & SLC_RING_VALID))
         return SLC_REASON_NO_BACKEND;
-    index = SLC_RING_OFFSET(ring) + slc_slot_of(pkt->hash, SLC_RING_LOG2(ring));
-    word = bpf_map_lookup_elem(&slc_slots, &index);
+    word = slc_slots_at(SLC_RING_OFFSET(ring) + slc_slot_of(pkt->hash, SLC_RING_LOG2(ring)));
     if (!word)
         return SLC_REASON_MAP_MISSED;
     pkt->rec.member = SLC_SLOT_CURRENT(*(volatile __u64 *)word);

@@ -16,11 +16,6 @@
 
 #include "lib/maps.h"
 
-SLC_INLINE struct slc_vip *slc_vip_at(__u32 index)
-{
-    return bpf_map_lookup_elem(&slc_vips, &index);
-}
-
 SLC_INLINE int slc_vip_is(const struct slc_vip *vip, const __u32 *addr, __u8 is_ip6)
 {
     __u32 kind = vip->flags & (SLC_VIP_USED | SLC_VIP_IP6);
@@ -50,7 +45,7 @@ SLC_INLINE struct slc_vip *slc_vip_prefix(const __u32 *addr, __u8 is_ip6, __u32 
     if (!found)
         return NULL;
     *index = *found;
-    return slc_vip_at(*index);
+    return slc_vips_at(*index);
 }
 
 /* The VIP, protected prefix or tunnel endpoint that `addr` belongs to, or NULL. */
@@ -61,14 +56,14 @@ SLC_INLINE struct slc_vip *slc_find_vip(const __u32 *addr, __u8 is_ip6, __u32 *i
     struct slc_vip *vip;
 
     *index = slc_first_of(hash, slc_node.vip_mask);
-    vip = slc_vip_at(*index);
+    vip = slc_vips_at(*index);
     if (!vip)
         return NULL;
     if (slc_vip_is(vip, addr, is_ip6))
         return vip;
     if (SLC_UNLIKELY(vip->flags & SLC_VIP_MORE)) {
         *index = slc_second_of(hash, slc_node.vip_mask);
-        vip = slc_vip_at(*index);
+        vip = slc_vips_at(*index);
         if (vip && slc_vip_is(vip, addr, is_ip6))
             return vip;
     }
@@ -93,7 +88,7 @@ SLC_INLINE __u32 slc_find_port(__u32 vip, __u8 proto, __u16 port_be)
     __u64 hash = slc_port_hash(slc_node.table_key[0], slc_node.table_key[1], vip, proto, port_be);
     __u64 wanted = (__u64)vip | (__u64)port_be << 32 | (__u64)proto << 48;
     __u32 index = slc_first_of(hash, slc_node.port_mask);
-    struct slc_port_bucket *bucket = bpf_map_lookup_elem(&slc_ports, &index);
+    struct slc_port_bucket *bucket = slc_ports_at(index);
     __u32 service;
 
     if (!bucket)
@@ -102,7 +97,7 @@ SLC_INLINE __u32 slc_find_port(__u32 vip, __u8 proto, __u16 port_be)
     if (SLC_LIKELY(service) || !bucket->entry[0].more)
         return service;
     index = slc_second_of(hash, slc_node.port_mask);
-    bucket = bpf_map_lookup_elem(&slc_ports, &index);
+    bucket = slc_ports_at(index);
     return bucket ? slc_port_in(bucket, wanted) : 0;
 }
 

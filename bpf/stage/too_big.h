@@ -4,7 +4,7 @@
 /*
  * Stage too_big: a packet that would not fit the egress MTU with its outer header.
  *
- * Reads    pkt: mtu, the longest packet that would have fitted; df.
+ * Reads    pkt: mtu, the longest packet that would have fitted; DF of an IPv4 header.
  * Leaves   ICMP "fragmentation needed" (RFC 1191 section 4) or ICMPv6 "packet too big" (RFC 4443
  *          3.2) to the sender, from the VIP, quoting a constant number of bytes.
  * Goes to  exit.
@@ -131,11 +131,19 @@ SLC_INLINE int slc_reply_too_big6(struct xdp_md *ctx, struct slc_pkt *pkt)
     return 0;
 }
 
+SLC_INLINE int slc_dont_fragment(struct xdp_md *ctx, const struct slc_pkt *pkt)
+{
+    struct slc_cursor cur = slc_cursor_at(ctx, pkt->l3_off, 32);
+    struct slc_ip4 *ip = slc_take(&cur, sizeof *ip);
+
+    return ip && (ip->frag_be & bpf_htons(SLC_IP4_DF));
+}
+
 SLC_INLINE int slc_stage_too_big(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
     __u32 quote_len = pkt->is_ip6 ? SLC_ICMP6_QUOTE_LEN : SLC_ICMP4_QUOTE_LEN;
 
-    if (!pkt->df)
+    if (!pkt->is_ip6 && !slc_dont_fragment(ctx, pkt))
         return slc_drop(ctx, pkt, SLC_STAGE_TOO_BIG, SLC_REASON_TOO_BIG_DF_CLEAR);
     /* Never an error about an error (RFC 1122 3.2.2) or a later fragment. */
     if (pkt->proto == (pkt->is_ip6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) || pkt->frag_off ||

@@ -96,6 +96,20 @@ Result<void> BpfObject::set_max_entries(const char* map, std::uint32_t entries) 
     return {};
 }
 
+Result<void> BpfObject::set_table(const char* map, std::uint32_t records, std::size_t record_size) {
+    // The verifier lets no program step further into a value (BPF_MAX_VAR_OFF).
+    constexpr std::size_t kMost = std::size_t{1} << 29;
+    bpf_map* found = ::bpf_object__find_map_by_name(object_.get(), map);
+    if (found == nullptr) return fail(Errc::internal, std::string("no map ") + map);
+    const std::size_t bytes = records * record_size;
+    if (bytes >= kMost)
+        return fail(Errc::limit, std::string("table ") + map + " would need " +
+                                     std::to_string(bytes) + " bytes, and 512 MiB is the most");
+    const int error = ::bpf_map__set_value_size(found, static_cast<std::uint32_t>(bytes));
+    if (error != 0) return fail(sys_error(-error, std::string("size table ") + map));
+    return {};
+}
+
 Result<void> BpfObject::reuse_map(const char* map, int fd) {
     bpf_map* found = ::bpf_object__find_map_by_name(object_.get(), map);
     if (found == nullptr) return fail(Errc::internal, std::string("no map ") + map);

@@ -37,6 +37,9 @@ class BpfObject {
 
     // Before load():
     Result<void> set_max_entries(const char* map, std::uint32_t entries);
+    /// Makes room for `records` records in a table (SLC_TABLE of bpf/lib/maps.h): one value that
+    /// holds them all.
+    Result<void> set_table(const char* map, std::uint32_t records, std::size_t record_size);
     /// Uses an existing map in place of a new one. The descriptor is duplicated.
     Result<void> reuse_map(const char* map, int fd);
     /// Leaves a program, or a map that no loaded program refers to, out.

@@ -45,15 +45,38 @@ std::uint32_t cells_for(const plan::Image& image) {
 
 Result<void> set_sizes(BpfObject& object, const plan::Image& image) {
     SLC_CHECK(size_destinations(object, image), "size tables");
-    const std::pair<const char*, std::size_t> sizes[] = {
-        {"slc_ports", image.ports.size()},       {"slc_port_ranges", image.ranges.size()},
-        {"slc_services", image.services.size()}, {"slc_rings", image.rings.size()},
-        {"slc_slots", image.slots.size()},       {"slc_members", image.highest_member + 1},
-        {"slc_templates", cells_for(image)},
+    SLC_CHECK(object.set_max_entries("slc_port_ranges", at_least_one(image.ranges.size())),
+              "size tables");
+    struct Table {
+        const char* name;
+        std::size_t records;
+        std::size_t record_size;
     };
-    for (const auto& [name, entries] : sizes)
-        SLC_CHECK(object.set_max_entries(name, at_least_one(entries)), "size tables");
+    const Table tables[] = {
+        {"slc_ports", image.ports.size(), sizeof(slc_port_bucket)},
+        {"slc_services", image.services.size(), sizeof(slc_service)},
+        {"slc_rings", image.rings.size(), sizeof(std::uint64_t)},
+        {"slc_slots", image.slots.size(), sizeof(std::uint64_t)},
+        {"slc_members", image.highest_member + 1, sizeof(slc_member)},
+        {"slc_templates", cells_for(image), sizeof(slc_template)},
+    };
+    for (const Table& table : tables)
+        SLC_CHECK(object.set_table(table.name, at_least_one(table.records), table.record_size),
+                  "size tables");
     return {};
+}
+
+/// What the image's node says, and what only the loader knows.
+slc_node node_for(const plan::Image& image, const StateMaps& state) {
+    slc_node node = image.node;
+    node.frag_mask = state.frag_buckets() - 1;
+    node.ports = at_least_one(image.ports.size());
+    node.services = at_least_one(image.services.size());
+    node.rings = at_least_one(image.rings.size());
+    node.slots = at_least_one(image.slots.size());
+    node.members = image.highest_member + 1;
+    node.templates = cells_for(image);
+    return node;
 }
 
 }  // namespace
@@ -67,8 +90,7 @@ Result<Generation> Generation::load(const plan::Image& image, const StateMaps& s
     for (const Stage& stage : kStages)
         if (!needed(stage, image.node))
             SLC_CHECK(out.object_.leave_out_program(stage.program), "load");
-    slc_node node = image.node;
-    node.frag_mask = state.frag_buckets() - 1;
+    const slc_node node = node_for(image, state);
     SLC_CHECK(out.object_.set_node(&node, sizeof node), "load");
     SLC_CHECK(out.object_.load(options.verbose_log), "load");
     SLC_CHECK(out.fill(image), "load");

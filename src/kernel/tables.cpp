@@ -22,9 +22,12 @@ Result<void> lpm_set(int fd, const IpPrefix& prefix, std::uint32_t value) {
 }  // namespace
 
 Result<void> size_destinations(BpfObject& object, const plan::Image& image) {
+    SLC_CHECK(object.set_table("slc_vips", at_least_one(image.vips.size()), sizeof(slc_vip)),
+              "size tables");
     const std::pair<const char*, std::size_t> sizes[] = {
-        {"slc_vips", image.vips.size()},          {"slc_prefixes4", image.prefixes.size()},
-        {"slc_prefixes6", image.prefixes.size()}, {"slc_peers4", image.peers.size()},
+        {"slc_prefixes4", image.prefixes.size()},
+        {"slc_prefixes6", image.prefixes.size()},
+        {"slc_peers4", image.peers.size()},
         {"slc_peers6", image.peers.size()},
     };
     for (const auto& [name, entries] : sizes)

@@ -281,6 +281,7 @@ class Compiler {
         node.icmp_rate = config_.node.icmp_rate;
         node.icmp_burst = std::max(1u, config_.node.icmp_rate);
         node.generation = options_.generation;
+        node.vips = static_cast<slc_u32>(image_.vips.size());
         node.gue_port_be = htons(config_.node.gue_port);
         fill_entropy_masks();
         for (const auto& service : config_.services) add_features(service);
@@ -323,7 +324,7 @@ class Compiler {
             features |= backend.address.is_ip6 ? SLC_FEATURE_OUTER6 : SLC_FEATURE_OUTER4;
     }
 
-    static constexpr std::size_t kMaxSlots = std::size_t{1} << 27;  // 1 GiB
+    static constexpr std::size_t kMaxSlots = std::size_t{1} << 25;  // 256 MiB
 
     const Config& config_;
     IdStore& ids_;
