@@ -2,7 +2,6 @@
 """Small XDP programs, written as instructions and loaded without a compiler or libbpf."""
 
 import ctypes
-import errno
 import json
 import os
 import platform
@@ -14,7 +13,7 @@ from . import syscalls
 _SYS_BPF = {"x86_64": 321, "aarch64": 280}.get(platform.machine(), 280)
 
 _MAP_CREATE, _MAP_LOOKUP_ELEM, _PROG_LOAD, _OBJ_PIN, _OBJ_GET = 0, 1, 5, 6, 7
-_BY_ID = {"prog": 13, "map": 14, "link": 30}  # BPF_*_GET_FD_BY_ID
+_NEXT_ID = {"prog": 11, "map": 12, "link": 31}  # BPF_*_GET_NEXT_ID
 _LINK_CREATE, _LINK_DETACH = 28, 34
 _MAP_TYPE_ARRAY = 2
 _PROG_TYPE_XDP = 6
@@ -143,13 +142,22 @@ def print_ids_below(directory: str) -> None:
 
 
 def alive(ids) -> set:
-    """Those of these BPF objects that still exist."""
+    """Those of these BPF objects that still exist.
+
+    Walks ids and opens nothing: a program array that is opened and closed again while it is being
+    cleared loses count of its references (prog_array_map_clear in Linux) and stays for ever."""
+    existing = {kind: _existing(kind) for kind in _NEXT_ID}
+    return {(kind, number) for kind, number in ids if number in existing[kind]}
+
+
+def _existing(kind: str) -> set:
     found = set()
-    for kind, number in ids:
+    number = 0
+    while True:
+        buffer = ctypes.create_string_buffer(struct.pack("<III", number, 0, 0), 128)
         try:
-            os.close(_bpf(_BY_ID[kind], struct.pack("<I", number)))
-            found.add((kind, number))
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise
-    return found
+            syscalls.syscall(_SYS_BPF, _NEXT_ID[kind], ctypes.byref(buffer), len(buffer))
+        except FileNotFoundError:
+            return found
+        (number,) = struct.unpack_from("<I", buffer, 4)
+        found.add(number)
