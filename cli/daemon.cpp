@@ -23,6 +23,10 @@ std::string time_for_people(const std::string& rfc3339) {
     return out;
 }
 
+std::string first_line(const std::string& text) {
+    return text.substr(0, text.find('\n'));
+}
+
 Cell ready_cell(const Json& service) {
     const std::uint64_t ready = number_at(service, "backends_ready");
     const std::uint64_t total = number_at(service, "backends_total");

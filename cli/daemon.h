@@ -14,6 +14,8 @@ Result<Json> fetch(const Options& options, const std::string& target);
 
 /// "2026-11-21T13:00:00Z" as "2026-11-21 13:00:00Z"; "never" when empty.
 std::string time_for_people(const std::string& rfc3339);
+/// What a log or a page has room for of a message with a line for each finding.
+std::string first_line(const std::string& text);
 /// "3/4", coloured by how bad it is.
 Cell ready_cell(const Json& service);
 

@@ -59,19 +59,15 @@ void print_head(const Json& status) {
         fmt::print("generation {} of {}, in force since {}\n", generation,
                    text_at(status, "config_file"), time_for_people(text_at(reload, "at")));
     else
-        fmt::print("generation {} of {}, older than the file\n", generation,
-                   text_at(status, "config_file"));
+        fmt::print("generation {} of {}; the reload of {} was refused: {}\n", generation,
+                   text_at(status, "config_file"), time_for_people(text_at(reload, "at")),
+                   first_line(text_at(reload, "error")));
     fmt::print("sluiced {}, running since {}\n", text_at(status, "version"),
                time_for_people(text_at(status, "started")));
 }
 
 void print_problems(const Json& status, bool show_all) {
     std::vector<std::string> problems;
-    const Json& reload = member_at(status, "reload");
-    if (!flag_at(reload, "success") && !text_at(reload, "error").empty())
-        problems.push_back(fmt::format("the last reload, {}, was refused and changed nothing: {}",
-                                       time_for_people(text_at(reload, "at")),
-                                       text_at(reload, "error")));
     for (const Json& problem : member_at(status, "problems"))
         if (problem.is_string()) problems.push_back(problem.get<std::string>());
     if (problems.empty()) return;

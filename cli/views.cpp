@@ -131,26 +131,29 @@ Error with_suggestion(Error error, const Options& options, const std::string& ta
     return error;
 }
 
+/// Only what was seen: most families and many owners never are.
 void print_traffic(const std::string& heading, const Json& rows, const char* name) {
     Table table({heading, "PACKETS", "BYTES"});
     for (const Json& row : rows)
-        table.add({cell(text_at(row, name)), packets_cell(row), bytes_cell(row)});
+        if (number_at(member_at(row, "traffic"), "packets") > 0)
+            table.add({cell(text_at(row, name)), packets_cell(row), bytes_cell(row)});
     if (!table.empty()) fmt::print("\n{}", table.text());
 }
 
 void print_node(const Json& node) {
     const Json& reload = member_at(node, "reload");
-    print_facts({{"node", text_at(node, "node")},
-                 {"version", text_at(node, "version")},
-                 {"started", time_for_people(text_at(node, "started"))},
-                 {"generation", std::to_string(number_at(node, "generation"))},
-                 {"configuration", text_at(node, "config_file")},
-                 {"digest", text_at(node, "config_digest")},
-                 {"last reload",
-                  fmt::format("{}, {}", time_for_people(text_at(reload, "at")),
-                              flag_at(reload, "success") ? "in force"
-                                                         : "refused: " + text_at(reload, "error"))},
-                 {"instruction set", text_at(node, "instruction_set")}});
+    print_facts(
+        {{"node", text_at(node, "node")},
+         {"version", text_at(node, "version")},
+         {"started", time_for_people(text_at(node, "started"))},
+         {"generation", std::to_string(number_at(node, "generation"))},
+         {"configuration", text_at(node, "config_file")},
+         {"digest", text_at(node, "config_digest")},
+         {"last reload", fmt::format("{}, {}", time_for_people(text_at(reload, "at")),
+                                     flag_at(reload, "success")
+                                         ? "in force"
+                                         : "refused: " + first_line(text_at(reload, "error")))},
+         {"instruction set", text_at(node, "instruction_set")}});
     Table interfaces({"INTERFACE", "IFINDEX", "ATTACHED", "XDP", "DRIVER", "MTU"});
     for (const Json& interface : member_at(node, "interfaces"))
         interfaces.add({cell(text_at(interface, "name")),

@@ -79,7 +79,8 @@ NodeStatus healthy() {
     count(node, "forwarded", {18'446'744'073'709'551'615u, 1'024'157'824});
     count(node, "not_ours", {512, 40'960});
     count(node, "tcp_flags_invalid", {7, 420});
-    node.families = {{"ip4_tcp", {8'000'007, 1'024'000'420}}, {"ip6_tcp", {1233, 157'824}}};
+    node.families = {
+        {"ip4_tcp", {8'000'007, 1'024'000'420}}, {"ip6_tcp", {1233, 157'824}}, {"ip6_udp", {}}};
     node.customers = {{"acme", 1, {1233, 157'824}}};
     node.policies = {{"edge", 1, {1233, 157'824}}};
     node.programs = {{"slc_lb", 812, 2210}, {"slc_icmp", 640, 655}};
@@ -89,10 +90,12 @@ NodeStatus healthy() {
 NodeStatus degraded() {
     NodeStatus node = healthy();
     node.degraded = true;
-    node.problems = {"service web6 has no backend that it can send to",
+    node.problems = {"the last reload was refused; the configuration before it is in force",
+                     "service web6 has no backend that it can send to",
                      "eth1: the driver has no native XDP, generic is in use"};
     node.reload.success = false;
-    node.reload.error = "/etc/sluice/sluice.yaml: 2 errors";
+    node.reload.error =
+        "/etc/sluice/sluice.yaml: 2 errors\n/etc/sluice/sluice.yaml:4:7: services[0]: no group";
     node.interfaces.push_back({"eth1", 3, "e1000", "generic", true, 1500});
     node.services[0].backends_ready = 2;
     node.services[1].backends_ready = 0;

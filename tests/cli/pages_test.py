@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pages agree with the binaries: sluice(1) and sluiced(8) name every command, option and exit
 code and format without a warning, docs/reference is what the binaries print, the completion
-scripts parse in their shells, and the API's log events and paths are in sluiced(8).
+scripts parse in their shells, log events and API paths are in sluiced(8), fields in api.md.
 
     pages_test.py --sluice PATH --sluiced PATH
 
@@ -78,6 +78,17 @@ def check_sluiced_page(sluiced, problems):
             problems.append(f"sluiced(8) does not name '{name}'")
 
 
+def check_api_page(problems):
+    """Every field that a document of the golden files has is explained."""
+    page = (TOP / "docs" / "reference" / "api.md").read_text()
+    golden = sorted((TOP / "tests" / "golden" / "cli").glob("*_json.txt"))
+    fields = set(re.findall(r"^ *\"([a-z0-9_]+)\":", "".join(f.read_text() for f in golden), re.M))
+    assert len(fields) > 40, "the golden files were not understood"
+    for field in sorted(fields):
+        if f"`{field}`" not in page:
+            problems.append(f"docs/reference/api.md does not explain '{field}'")
+
+
 def check_format(problems):
     pages = sorted((TOP / "docs" / "man").glob("*.[1-8]"))
     for page in pages:
@@ -144,6 +155,7 @@ def main():
     check_reference(args.sluice, problems)
     check_sluice_page(args.sluice, problems)
     check_sluiced_page(args.sluiced, problems)
+    check_api_page(problems)
     check_format(problems)
     check_completions(args.sluice, problems)
     for problem in problems:
