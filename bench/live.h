@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// Sending with the kernel's live frames (BPF_F_TEST_XDP_LIVE_FRAMES): bench_generate writes each
+/// packet and XDP_TX really sends it.
+
+#include <cstdint>
+
+#include "bench/driver.h"
+
+namespace sluice::bench {
+
+/// Sends `packets` out of the interface, whose namespace the calling thread must be in. Writing
+/// them and all that the wire does happens on this thread's CPU.
+Result<void> send_live(Driver& driver, std::uint32_t ifindex, unsigned queue,
+                       std::uint32_t packets);
+
+/// What the driver's bench_count has counted so far, all CPUs.
+Result<std::uint64_t> counted(Driver& driver);
+
+}  // namespace sluice::bench

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/// sluice-bench: the benchmarks behind `./dev bench`. docs/performance.md says what they measure.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "bench/latency_bench.h"
+#include "bench/live_bench.h"
+#include "bench/packet_bench.h"
+#include "bench/ring_bench.h"
+
+namespace sluice::bench {
+namespace {
+
+std::string command_of(int argc, char** argv) {
+    std::string out = "./dev bench";
+    for (int i = 1; i < argc; ++i) out += std::string(" ") + argv[i];
+    return out;
+}
+
+/// Exit codes as everywhere in Sluice: 0 done, 1 failed, 64 usage.
+int finish(Result<nlohmann::json> outcome, const std::vector<Asked>& asked,
+           const std::string& command, const std::string& json) {
+    progress("");
+    if (!outcome) {
+        fmt::print(stderr, "error: {}\n", outcome.error().what);
+        if (!outcome.error().hint.empty()) fmt::print(stderr, "hint: {}\n", outcome.error().hint);
+        return 1;
+    }
+    if (!asked.empty()) fmt::print("{}\n", text_of(asked));
+    nlohmann::json document = describe_run(command);
+    document.update(*outcome);
+    document["asked"] = to_json(asked);
+    const auto written = write_json(json, document);
+    if (!written) {
+        fmt::print(stderr, "error: {}\n", written.error().what);
+        return 1;
+    }
+    return 0;
+}
+
+int run(int argc, char** argv) {
+    CLI::App app("Benchmarks of Sluice", "sluice-bench");
+    app.require_subcommand(1);
+    std::vector<Asked> asked;
+    const std::string command = command_of(argc, argv);
+    std::function<int()> chosen;
+
+    RingOptions ring;
+    CLI::App* ring_command = app.add_subcommand("ring", "building rings");
+    ring_command->add_option("--groups", ring.groups)->check(CLI::Range(1u, 100000u));
+    ring_command->add_option("--backends", ring.backends)->check(CLI::Range(1u, 10000u));
+    ring_command->add_option("--rounds", ring.rounds)->check(CLI::Range(1u, 1000u));
+    ring_command->add_option("--json", ring.json, "file, or - for standard output");
+    ring_command->callback(
+        [&] { chosen = [&] { return finish(run_ring(ring, asked), asked, command, ring.json); }; });
+
+    PacketOptions packet;
+    CLI::App* packet_command =
+        app.add_subcommand("packet", "nanoseconds per packet in the kernel's test run");
+    packet_command->add_option("--repeat", packet.repeat, "packets of a measurement")
+        ->check(CLI::Range(1000u, 1000000000u));
+    packet_command->add_option("--rounds", packet.rounds)->check(CLI::Range(1u, 1000u));
+    packet_command->add_option("--flow-table", packet.flow_table,
+                               "entries of the baseline's flow table");
+    packet_command->add_option("--pinned", packet.pinned, "NAME=PATH of another XDP program");
+    packet_command->add_option("--only", packet.only, "scenarios whose name contains this");
+    packet_command->add_flag("!--no-classic", packet.classic, "leave the baseline out");
+    packet_command->add_option("--json", packet.json, "file, or - for standard output");
+    packet_command->callback([&] {
+        chosen = [&] { return finish(run_packet(packet, asked), asked, command, packet.json); };
+    });
+
+    LiveOptions live;
+    CLI::App* live_command = app.add_subcommand("live", "throughput over veth with live frames");
+    live_command->add_option("--packets", live.packets, "of a measurement, on each core")
+        ->check(CLI::Range(10000u, 1000000000u));
+    live_command->add_option("--rounds", live.rounds)->check(CLI::Range(1u, 1000u));
+    live_command->add_flag("!--no-peers", live.peers, "leave Linux and nftables out");
+    live_command->add_option("--json", live.json, "file, or - for standard output");
+    live_command->callback(
+        [&] { chosen = [&] { return finish(run_live(live, asked), asked, command, live.json); }; });
+
+    LatencyOptions latency;
+    CLI::App* latency_command = app.add_subcommand("latency", "what Sluice adds to a round trip");
+    latency_command->add_option("--echoes", latency.echoes, "of a measurement")
+        ->check(CLI::Range(1000u, 100000000u));
+    latency_command->add_option("--rounds", latency.rounds)->check(CLI::Range(1u, 1000u));
+    latency_command->add_option("--json", latency.json, "file, or - for standard output");
+    latency_command->callback([&] {
+        chosen = [&] { return finish(run_latency(latency, asked), asked, command, latency.json); };
+    });
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 64;
+    }
+    return chosen();
+}
+
+}  // namespace
+}  // namespace sluice::bench
+
+int main(int argc, char** argv) {
+    return sluice::bench::run(argc, argv);
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/ring_bench.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "plan/ring.h"
+
+namespace sluice::bench {
+namespace {
+
+using Members = std::vector<plan::RingMember>;
+using Builder = std::vector<std::uint32_t> (*)(std::span<const plan::RingMember>, std::uint32_t);
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+/// No two groups share a member. Weights are all 1, or 1..100.
+Members members_of(unsigned group, unsigned backends, bool weighted) {
+    Members members;
+    for (unsigned i = 0; i < backends; ++i) {
+        const std::uint64_t key = std::uint64_t{group} * 1'000'003 + i;
+        const std::uint32_t weight =
+            weighted ? static_cast<std::uint32_t>(1 + key * 2'654'435'761u % 100) : 1;
+        members.push_back({key, i + 1, weight});
+    }
+    return members;
+}
+
+struct Figures {
+    std::vector<double> all_ms;     ///< Every group once.
+    std::vector<double> change_ms;  ///< One ring again, one backend changed.
+    std::uint64_t slots = 0;
+    std::uint64_t sum = 0;  ///< Of what was built, so that it was built.
+};
+
+Figures measure(Builder build, const RingOptions& options, bool weighted) {
+    Figures out;
+    for (unsigned round = 0; round < options.rounds; ++round) {
+        std::vector<Members> groups;
+        for (unsigned g = 0; g < options.groups; ++g) {
+            groups.push_back(members_of(round * options.groups + g, options.backends, weighted));
+        }
+        out.slots = 0;
+        const auto start = Clock::now();
+        for (const Members& members : groups) {
+            const auto ring = build(members, plan::ring_log2(members));
+            out.slots += ring.size();
+            out.sum += ring[ring.size() / 2];
+        }
+        out.all_ms.push_back(ms_since(start));
+        for (std::size_t i = 0; i < groups.size(); i += groups.size() / 20 + 1) {
+            groups[i][i % groups[i].size()].key ^= 1ull << 40;
+            const auto change = Clock::now();
+            const auto ring = build(groups[i], plan::ring_log2(groups[i]));
+            out.change_ms.push_back(ms_since(change));
+            out.sum += ring[0];
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+Result<nlohmann::json> run_ring(const RingOptions& options, std::vector<Asked>& asked) {
+    struct Kind {
+        const char* name;
+        Builder build;
+        bool weighted;
+    };
+    constexpr Kind kKinds[] = {
+        {"maglev", plan::build_maglev, false},
+        {"maglev, weights 1..100", plan::build_maglev, true},
+        {"rendezvous", plan::build_rendezvous, false},
+        {"rendezvous, weights 1..100", plan::build_rendezvous, true},
+    };
+    Table table({"ring", "slots a group", "all groups, ms", "one backend changed, ms"});
+    nlohmann::json rows = nlohmann::json::array();
+    for (const Kind& kind : kKinds) {
+        progress(fmt::format("ring: {}", kind.name));
+        const Figures figures = measure(kind.build, options, kind.weighted);
+        const Spread all = spread_of(figures.all_ms);
+        const Spread change = spread_of(figures.change_ms);
+        const std::uint64_t slots = figures.slots / options.groups;
+        table.add({kind.name, std::to_string(slots), text_of(all), text_of(change, 3)});
+        rows.push_back({{"ring", kind.name},
+                        {"groups", options.groups},
+                        {"backends", options.backends},
+                        {"slots_mean", slots},
+                        {"all_groups_ms", to_json(all)},
+                        {"one_change_ms", to_json(change)},
+                        {"checksum", figures.sum}});
+        if (kind.build == plan::build_maglev && !kind.weighted) {
+            asked.push_back(
+                at_most(fmt::format("{} groups of {} backends, all different, Maglev, s",
+                                    options.groups, options.backends),
+                        all.median / 1000, 1.0));
+            asked.push_back(
+                at_most("changing one backend (its ring anew), ms", change.median, 2.0));
+        }
+    }
+    progress("");
+    fmt::print("{} groups of {} backends, all different; one thread\n\n{}\n", options.groups,
+               options.backends, table.text());
+    return nlohmann::json{{"rings", rows}};
+}
+
+}  // namespace sluice::bench
