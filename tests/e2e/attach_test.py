@@ -93,6 +93,7 @@ class Attach(case.LabCase):
     def test_the_next_program_receives_what_goes_to_linux(self):
         following = xdp.CountingProgram("next_counts")
         self.rack.balancer.fork("pin", xdp.pin, following.fd, f"{BPFFS}/next").wait()
+        self.addCleanup(self.rack.balancer.run, "rm", "-f", f"{BPFFS}/next")
         self.start(next=f"{BPFFS}/next")
         self.check_requests()
         seen = following.count()
@@ -101,6 +102,8 @@ class Attach(case.LabCase):
         passed = following.count()
         self.check_requests()
         self.assertLess(following.count() - passed, 20, "forwarded packets went to `next`, too")
+        self.balancer.daemon.stop()
+        self.detach()
         self.rack.balancer.run("rm", f"{BPFFS}/next")
 
     def test_generic_mode_by_choice(self):
