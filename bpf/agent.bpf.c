@@ -42,6 +42,8 @@ int slc_agent(struct xdp_md *ctx)
     __u16 proto_be = 0;
 
     pkt.frame_len = slc_frame_len(ctx);
+    if (!slc_open(&pkt))
+        return slc_drop(ctx, &pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
     if (!slc_parse_link(&cur, &pkt, &proto_be)) {
         if (proto_be == SLC_ETH_IP4)
             return slc_agent_ip4(ctx, &pkt, &cur);

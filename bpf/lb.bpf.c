@@ -98,6 +98,8 @@ int slc_lb(struct xdp_md *ctx)
     __u16 reason;
 
     pkt.frame_len = slc_frame_len(ctx);
+    if (!slc_open(&pkt))
+        return slc_drop(ctx, &pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
     reason = slc_parse_link(&cur, &pkt, &proto_be);
     if (SLC_UNLIKELY(reason == SLC_REASON_VLAN_DEPTH))
         return slc_pass(ctx, &pkt, SLC_STAGE_PARSE, reason);
@@ -123,7 +125,8 @@ int slc_icmp(struct xdp_md *ctx)
 {
     struct slc_pkt pkt = {};
 
-    slc_resume(&pkt);
+    if (!slc_resume(&pkt))
+        return slc_drop(ctx, &pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
     return slc_stage_icmp(ctx, &pkt);
 }
 
@@ -132,7 +135,8 @@ int slc_frag(struct xdp_md *ctx)
 {
     struct slc_pkt pkt = {};
 
-    slc_resume(&pkt);
+    if (!slc_resume(&pkt))
+        return slc_drop(ctx, &pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
     return slc_stage_frag(ctx, &pkt);
 }
 
@@ -141,7 +145,8 @@ int slc_ext(struct xdp_md *ctx)
 {
     struct slc_pkt pkt = {};
 
-    slc_resume(&pkt);
+    if (!slc_resume(&pkt))
+        return slc_drop(ctx, &pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
     return slc_stage_ext(ctx, &pkt);
 }
 
@@ -150,7 +155,8 @@ int slc_too_big(struct xdp_md *ctx)
 {
     struct slc_pkt pkt = {};
 
-    slc_resume(&pkt);
+    if (!slc_resume(&pkt))
+        return slc_drop(ctx, &pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
     return slc_stage_too_big(ctx, &pkt);
 }
 
@@ -159,6 +165,7 @@ int slc_decap(struct xdp_md *ctx)
 {
     struct slc_pkt pkt = {};
 
-    slc_resume(&pkt);
+    if (!slc_resume(&pkt))
+        return slc_drop(ctx, &pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
     return slc_stage_decap(ctx, &pkt);
 }

@@ -147,17 +147,24 @@ struct slc_node {
     slc_u32 icmp_rate;            /* answers to ICMP per second and CPU, 1.. */
     slc_u32 icmp_burst;           /* answers at once, 1..icmp_rate */
     slc_u32 generation;
-    slc_u32 vips; /* records of each table: what an index must stay below */
+    /* The tables: where each lies in slc_plan or slc_live, in bytes, and how many records it has.
+     * The VIPs start slc_plan, the ring descriptors slc_live. */
+    slc_u32 vips;
     slc_u32 ports;
+    slc_u32 ports_at;
     slc_u32 services;
+    slc_u32 services_at;
     slc_u32 rings;
     slc_u32 slots;
+    slc_u32 slots_at;
     slc_u32 members;
+    slc_u32 members_at;
     slc_u32 templates;
+    slc_u32 templates_at;
     slc_u16 gue_port_be; /* destination port of GUE, 6080 by IANA */
-    slc_u8 zero[2];
+    slc_u8 zero[6];
 };
-SLC_ASSERT_SIZE(struct slc_node, 104);
+SLC_ASSERT_SIZE(struct slc_node, 128);
 
 /* ---- destination -> service ---- */
 

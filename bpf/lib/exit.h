@@ -95,6 +95,8 @@ SLC_INLINE int slc_pass(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 stage, __u
     return slc_exit(ctx, pkt, SLC_VERDICT_PASS, stage, reason);
 }
 
+#define SLC_PKT_HANDED_ON __builtin_offsetof(struct slc_pkt, plan)
+
 /* Hands the packet to another stage. Returns only when that stage is missing, which is a bug with a
  * reason of its own. */
 SLC_INLINE int slc_continue(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 stage, __u32 tail)
@@ -103,18 +105,19 @@ SLC_INLINE int slc_continue(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 stage,
     struct slc_pkt *scratch = bpf_map_lookup_elem(&slc_scratch, &zero);
 
     if (scratch) {
-        *scratch = *pkt;
+        __builtin_memcpy(scratch, pkt, SLC_PKT_HANDED_ON);
         bpf_tail_call(ctx, &slc_stages, tail);
     }
     return slc_drop(ctx, pkt, stage, SLC_REASON_TAIL_MISSED);
 }
 
-/* The beginning of a stage that was tail-called. */
-SLC_INLINE void slc_resume(struct slc_pkt *pkt)
+/* The beginning of a stage that was tail-called; 0 where there are no tables. */
+SLC_INLINE int slc_resume(struct slc_pkt *pkt)
 {
     __u32 zero = 0;
     struct slc_pkt *scratch = bpf_map_lookup_elem(&slc_scratch, &zero);
 
     if (scratch)
-        *pkt = *scratch;
+        __builtin_memcpy(pkt, scratch, SLC_PKT_HANDED_ON);
+    return slc_open(pkt);
 }

@@ -22,45 +22,61 @@
     } name SEC(".maps")
 
 /*
- * A table: an array map whose one value holds all records, so that a record's address is one
- * addition. A look-up with the record's number as the map's key would send that number through the
- * stack, some five cycles each time, and a packet's way is a chain of seven look-ups. Its accessor
- * `name_at(index)` is NULL beyond the last record, which only an inconsistent table can ask for.
+ * The tables that every packet asks. They lie one behind the other in the only value of two array
+ * maps, so that a record's address is an addition and a comparison: a look-up for each, with the
+ * record's number as its key, would cost a dozen instructions and send that number through the
+ * stack, and a packet's way is a chain of seven of them.
+ *
+ *   slc_plan  vips, ports, services           generation
+ *   slc_live  rings, slots, members, templates  live
+ *
+ * slc_open finds both once; `slc_<table>_at(pkt, index)` is a record, or NULL beyond the last one,
+ * which only an inconsistent table can ask for.
  */
-#define SLC_TABLE(name, element)                         \
-    struct {                                             \
-        __uint(type, BPF_MAP_TYPE_ARRAY);                \
-        __uint(max_entries, 1);                          \
-        __uint(map_flags, BPF_F_MMAPABLE);               \
-        __type(key, __u32);                              \
-        __uint(value_size, sizeof(element));             \
-    } slc_##name SEC(".maps");                           \
-    SLC_INLINE element *slc_##name##_at(__u32 index)     \
-    {                                                    \
-        __u32 zero = 0;                                  \
-        element *first;                                  \
-                                                         \
-        first = bpf_map_lookup_elem(&slc_##name, &zero); \
-        if (!first || index >= slc_node.name)            \
-            return NULL;                                 \
-        return first + index;                            \
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __type(key, __u32);
+    __uint(value_size, sizeof(__u64));
+} slc_plan SEC(".maps"), slc_live SEC(".maps");
+
+#define SLC_TABLE(name, map, element, offset)                                   \
+    SLC_INLINE element *slc_##name##_at(const struct slc_pkt *pkt, __u32 index) \
+    {                                                                           \
+        if (index >= slc_node.name)                                             \
+            return NULL;                                                        \
+        /* clang would multiply before it compares, and the verifier would not  \
+         * see the bound: "R6 unbounded memory access" (6.18). */               \
+        SLC_BARRIER(index);                                                     \
+        return (element *)(pkt->map + (offset)) + index;                        \
     }
 
+SLC_TABLE(vips, plan, struct slc_vip, 0)
+SLC_TABLE(ports, plan, struct slc_port_bucket, slc_node.ports_at)
+SLC_TABLE(services, plan, struct slc_service, slc_node.services_at)
+SLC_TABLE(rings, live, __u64, 0)
+SLC_TABLE(slots, live, __u64, slc_node.slots_at)
+SLC_TABLE(members, live, struct slc_member, slc_node.members_at)
+SLC_TABLE(templates, live, struct slc_template, slc_node.templates_at)
+
+/* Must be the first thing a program does with its packet. Nothing to answer: an array with one
+ * entry has it. */
+SLC_INLINE int slc_open(struct slc_pkt *pkt)
+{
+    __u32 zero = 0;
+
+    pkt->plan = bpf_map_lookup_elem(&slc_plan, &zero);
+    pkt->live = bpf_map_lookup_elem(&slc_live, &zero);
+    return pkt->plan && pkt->live;
+}
+
 /* generation */
-SLC_TABLE(vips, struct slc_vip)
-SLC_TABLE(ports, struct slc_port_bucket)
-SLC_TABLE(services, struct slc_service)
 SLC_MAP(slc_prefixes4, BPF_MAP_TYPE_LPM_TRIE, struct slc_lpm4, __u32, BPF_F_NO_PREALLOC);
 SLC_MAP(slc_prefixes6, BPF_MAP_TYPE_LPM_TRIE, struct slc_lpm6, __u32, BPF_F_NO_PREALLOC);
 SLC_MAP(slc_port_ranges, BPF_MAP_TYPE_ARRAY, __u32, struct slc_ranges, BPF_F_MMAPABLE);
 SLC_MAP(slc_peers4, BPF_MAP_TYPE_LPM_TRIE, struct slc_lpm4, __u32, BPF_F_NO_PREALLOC);
 SLC_MAP(slc_peers6, BPF_MAP_TYPE_LPM_TRIE, struct slc_lpm6, __u32, BPF_F_NO_PREALLOC);
-
-/* live */
-SLC_TABLE(rings, __u64)
-SLC_TABLE(slots, __u64)
-SLC_TABLE(members, struct slc_member)
-SLC_TABLE(templates, struct slc_template)
 
 /* state */
 SLC_MAP(slc_frags, BPF_MAP_TYPE_ARRAY, __u32, struct slc_frag_bucket, BPF_F_MMAPABLE);

@@ -54,6 +54,9 @@ struct slc_pkt {
     __u32 frag_id_be;
     __u32 vip_index; /* into slc_vips */
     __u32 mtu;       /* too_big: longest IP packet that would fit */
+    /* Not handed on to another stage, which finds them itself: */
+    void *plan; /* the value of slc_plan */
+    void *live; /* the value of slc_live */
 };
 
 /* IPv4, RFC 791. Our own definitions, because bit-fields hide the byte order. */

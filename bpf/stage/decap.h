@@ -123,7 +123,7 @@ SLC_INLINE __u16 slc_check_inner4(struct slc_cursor *cur, const struct slc_pkt *
     if (!ip)
         return SLC_REASON_HDR_TRUNCATED;
     dst[3] = ip->dst_be;
-    found = slc_find_vip(dst, 0, vip);
+    found = slc_find_vip(pkt, dst, 0, vip);
     if (!found || (found->flags & (SLC_VIP_ENDPOINT | SLC_VIP_PROTECTED)))
         return SLC_REASON_DECAP_UNKNOWN_VIP;
     ecn = slc_decap_ecn(pkt->tos, ip->tos);
@@ -148,7 +148,7 @@ SLC_INLINE __u16 slc_check_inner6(struct slc_cursor *cur, const struct slc_pkt *
         return SLC_REASON_HDR_TRUNCATED;
 #pragma unroll
     for (int i = 0; i < 4; i++) dst[i] = ip->dst_be[i];
-    found = slc_find_vip(dst, 1, vip);
+    found = slc_find_vip(pkt, dst, 1, vip);
     if (!found || (found->flags & (SLC_VIP_ENDPOINT | SLC_VIP_PROTECTED)))
         return SLC_REASON_DECAP_UNKNOWN_VIP;
     ecn = slc_decap_ecn(pkt->tos, bpf_ntohl(ip->version_class_flow_be) >> 20);

@@ -32,7 +32,7 @@ SLC_INLINE enum slc_entry slc_entry_ip4(struct slc_cursor *cur, struct slc_pkt *
     if (ip->version_ihl >> 4 != 4)
         return SLC_ENTRY_DROP;
     slc_read_ip4(ip, pkt);
-    *vip = slc_find_vip(pkt->dst, 0, &pkt->vip_index);
+    *vip = slc_find_vip(pkt, pkt->dst, 0, &pkt->vip_index);
     *reason = SLC_REASON_NOT_OURS;
     return *vip ? SLC_ENTRY_OURS : SLC_ENTRY_PASS;
 }
@@ -49,7 +49,7 @@ SLC_INLINE enum slc_entry slc_entry_ip6(struct slc_cursor *cur, struct slc_pkt *
     if ((bpf_ntohl(ip->version_class_flow_be) >> 28) != 6)
         return SLC_ENTRY_DROP;
     slc_read_ip6(ip, pkt);
-    *vip = slc_find_vip(pkt->dst, 1, &pkt->vip_index);
+    *vip = slc_find_vip(pkt, pkt->dst, 1, &pkt->vip_index);
     *reason = SLC_REASON_NOT_OURS;
     return *vip ? SLC_ENTRY_OURS : SLC_ENTRY_PASS;
 }

@@ -69,7 +69,7 @@ SLC_INLINE __u16 slc_ext_step(struct xdp_md *ctx, struct slc_pkt *pkt, __u32 ste
 
 SLC_INLINE int slc_stage_ext(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
-    struct slc_vip *vip = slc_vips_at(pkt->vip_index);
+    struct slc_vip *vip = slc_vips_at(pkt, pkt->vip_index);
     __u8 fragment_seen = 0;
     __u16 fault = 0;
 

@@ -214,7 +214,7 @@ SLC_INLINE int slc_forward(struct xdp_md *ctx, struct slc_pkt *pkt,
 
     if (SLC_HAS(LOCAL) && service->forward == SLC_FORWARD_LOCAL)
         return slc_pass(ctx, pkt, SLC_STAGE_FORWARD, SLC_REASON_DELIVERED_LOCAL);
-    member = slc_members_at(pkt->rec.member);
+    member = slc_members_at(pkt, pkt->rec.member);
     if (!member)
         return slc_drop(ctx, pkt, SLC_STAGE_FORWARD, SLC_REASON_MAP_MISSED);
     if (SLC_UNLIKELY(member->flags & SLC_MEMBER_LOCAL))
@@ -223,7 +223,7 @@ SLC_INLINE int slc_forward(struct xdp_md *ctx, struct slc_pkt *pkt,
     /* After the "or": Linux 6.1 forgets the bounds of both its sides. */
     SLC_BARRIER(variant);
     cell = *(volatile __u32 *)&member->cell[variant & (SLC_VARIANTS - 1)];
-    tmpl = cell ? slc_templates_at(cell) : NULL;
+    tmpl = cell ? slc_templates_at(pkt, cell) : NULL;
     if (!tmpl)
         return slc_drop(ctx, pkt, SLC_STAGE_FORWARD, SLC_REASON_BACKEND_UNRESOLVED);
     overhead = tmpl->len - tmpl->l2_len;

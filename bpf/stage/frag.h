@@ -114,7 +114,7 @@ SLC_INLINE int slc_frag_later(struct xdp_md *ctx, struct slc_pkt *pkt)
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_FRAG_TINY);
     if (!slc_frag_recall(pkt))
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_FRAG_UNKNOWN);
-    service = slc_services_at(pkt->rec.service);
+    service = slc_services_at(pkt, pkt->rec.service);
     if (!service)
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_FRAG_UNKNOWN);
     slc_take_owners(pkt, service->customer, service->policy);
@@ -133,7 +133,7 @@ SLC_INLINE int slc_frag_first(struct xdp_md *ctx, struct slc_pkt *pkt, const str
     pkt->whole = 0;
     if (fault)
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, fault);
-    pkt->rec.service = slc_find_service(vip, pkt->proto, pkt->dport_be);
+    pkt->rec.service = slc_find_service(pkt, vip, pkt->proto, pkt->dport_be);
     if (!pkt->rec.service)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_NO_SUCH_PORT);
     fault = slc_pick(pkt, &service);
@@ -161,7 +161,7 @@ SLC_INLINE __u16 slc_read_frag4(struct xdp_md *ctx, struct slc_pkt *pkt)
 
 SLC_INLINE int slc_stage_frag(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
-    struct slc_vip *vip = slc_vips_at(pkt->vip_index);
+    struct slc_vip *vip = slc_vips_at(pkt, pkt->vip_index);
     __u8 icmp = pkt->is_ip6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
     __u16 fault = pkt->is_ip6 ? 0 : slc_read_frag4(ctx, pkt);
 

@@ -242,7 +242,7 @@ SLC_INLINE int slc_icmp_error(struct xdp_md *ctx, struct slc_pkt *pkt, const str
 {
     __u32 offset = pkt->l4_off + sizeof(struct slc_icmp);
     struct slc_quote quote = {};
-    struct slc_pkt flow = {};
+    struct slc_pkt flow = {.plan = pkt->plan, .live = pkt->live};
     struct slc_service *service;
     __u16 fault;
 
@@ -252,7 +252,7 @@ SLC_INLINE int slc_icmp_error(struct xdp_md *ctx, struct slc_pkt *pkt, const str
         fault = slc_reverse_quote(ctx, pkt, &quote, &flow);
     if (fault)
         return slc_drop(ctx, pkt, SLC_STAGE_ICMP, fault);
-    flow.rec.service = slc_find_service(vip, flow.proto, flow.dport_be);
+    flow.rec.service = slc_find_service(pkt, vip, flow.proto, flow.dport_be);
     if (!flow.rec.service)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_ICMP_QUOTE_MISMATCH);
     fault = slc_pick(&flow, &service);
@@ -270,7 +270,7 @@ SLC_INLINE int slc_stage_icmp(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
     struct slc_cursor cur = slc_cursor_at(ctx, pkt->l4_off, 4096);
     struct slc_icmp *icmp = slc_take(&cur, sizeof *icmp);
-    struct slc_vip *vip = slc_vips_at(pkt->vip_index);
+    struct slc_vip *vip = slc_vips_at(pkt, pkt->vip_index);
     __u8 echo = pkt->is_ip6 ? SLC_ICMP6_ECHO : SLC_ICMP4_ECHO;
 
     if (!vip)

@@ -48,7 +48,7 @@ SLC_INLINE void slc_take_owners(struct slc_pkt *pkt, __u32 customer, __u32 polic
 /* 0 with *service and rec.member set, or the reason for a drop. */
 SLC_INLINE __u16 slc_pick(struct slc_pkt *pkt, struct slc_service **service)
 {
-    struct slc_service *found = slc_services_at(pkt->rec.service);
+    struct slc_service *found = slc_services_at(pkt, pkt->rec.service);
     __u64 *word;
     __u64 ring;
 
@@ -59,13 +59,13 @@ SLC_INLINE __u16 slc_pick(struct slc_pkt *pkt, struct slc_service **service)
     pkt->hash = slc_flow_hash(pkt, found->affinity);
     if (SLC_HAS(LOCAL) && found->forward == SLC_FORWARD_LOCAL)
         return 0;
-    word = slc_rings_at(found->ring);
+    word = slc_rings_at(pkt, found->ring);
     if (!word)
         return SLC_REASON_MAP_MISSED;
     ring = *(volatile __u64 *)word;
     if (!(ring & SLC_RING_VALID))
         return SLC_REASON_NO_BACKEND;
-    word = slc_slots_at(SLC_RING_OFFSET(ring) + slc_slot_of(pkt->hash, SLC_RING_LOG2(ring)));
+    word = slc_slots_at(pkt, SLC_RING_OFFSET(ring) + slc_slot_of(pkt->hash, SLC_RING_LOG2(ring)));
     if (!word)
         return SLC_REASON_MAP_MISSED;
     pkt->rec.member = SLC_SLOT_CURRENT(*(volatile __u64 *)word);

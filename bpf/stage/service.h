@@ -28,7 +28,8 @@ SLC_INLINE int slc_vip_is(const struct slc_vip *vip, const __u32 *addr, __u8 is_
 }
 
 /* The record of the longest VIP prefix or protected prefix that holds the address. */
-SLC_INLINE struct slc_vip *slc_vip_prefix(const __u32 *addr, __u8 is_ip6, __u32 *index)
+SLC_INLINE struct slc_vip *slc_vip_prefix(const struct slc_pkt *pkt, const __u32 *addr, __u8 is_ip6,
+                                          __u32 *index)
 {
     __u32 *found = NULL;
 
@@ -45,29 +46,30 @@ SLC_INLINE struct slc_vip *slc_vip_prefix(const __u32 *addr, __u8 is_ip6, __u32 
     if (!found)
         return NULL;
     *index = *found;
-    return slc_vips_at(*index);
+    return slc_vips_at(pkt, *index);
 }
 
 /* The VIP, protected prefix or tunnel endpoint that `addr` belongs to, or NULL. */
-SLC_INLINE struct slc_vip *slc_find_vip(const __u32 *addr, __u8 is_ip6, __u32 *index)
+SLC_INLINE struct slc_vip *slc_find_vip(const struct slc_pkt *pkt, const __u32 *addr, __u8 is_ip6,
+                                        __u32 *index)
 {
     __u64 hash = is_ip6 ? slc_vip_hash(slc_node.table_key[0], slc_node.table_key[1], addr)
                         : slc_vip_hash4(slc_node.table_key[0], slc_node.table_key[1], addr[3]);
     struct slc_vip *vip;
 
     *index = slc_first_of(hash, slc_node.vip_mask);
-    vip = slc_vips_at(*index);
+    vip = slc_vips_at(pkt, *index);
     if (!vip)
         return NULL;
     if (slc_vip_is(vip, addr, is_ip6))
         return vip;
     if (SLC_UNLIKELY(vip->flags & SLC_VIP_MORE)) {
         *index = slc_second_of(hash, slc_node.vip_mask);
-        vip = slc_vips_at(*index);
+        vip = slc_vips_at(pkt, *index);
         if (vip && slc_vip_is(vip, addr, is_ip6))
             return vip;
     }
-    return slc_vip_prefix(addr, is_ip6, index);
+    return slc_vip_prefix(pkt, addr, is_ip6, index);
 }
 
 /* The service id in one bucket of the port table, or 0. */
@@ -83,12 +85,12 @@ SLC_INLINE __u32 slc_port_in(const struct slc_port_bucket *bucket, __u64 wanted)
     return 0;
 }
 
-SLC_INLINE __u32 slc_find_port(__u32 vip, __u8 proto, __u16 port_be)
+SLC_INLINE __u32 slc_find_port(const struct slc_pkt *pkt, __u32 vip, __u8 proto, __u16 port_be)
 {
     __u64 hash = slc_port_hash(slc_node.table_key[0], slc_node.table_key[1], vip, proto, port_be);
     __u64 wanted = (__u64)vip | (__u64)port_be << 32 | (__u64)proto << 48;
     __u32 index = slc_first_of(hash, slc_node.port_mask);
-    struct slc_port_bucket *bucket = slc_ports_at(index);
+    struct slc_port_bucket *bucket = slc_ports_at(pkt, index);
     __u32 service;
 
     if (!bucket)
@@ -97,7 +99,7 @@ SLC_INLINE __u32 slc_find_port(__u32 vip, __u8 proto, __u16 port_be)
     if (SLC_LIKELY(service) || !bucket->entry[0].more)
         return service;
     index = slc_second_of(hash, slc_node.port_mask);
-    bucket = slc_ports_at(index);
+    bucket = slc_ports_at(pkt, index);
     return bucket ? slc_port_in(bucket, wanted) : 0;
 }
 
@@ -124,9 +126,10 @@ SLC_INLINE __u32 slc_find_range(__u32 ranges_index, __u16 port_be)
     return ranges->service[at];
 }
 
-SLC_INLINE __u32 slc_find_service(const struct slc_vip *vip, __u8 proto, __u16 port_be)
+SLC_INLINE __u32 slc_find_service(const struct slc_pkt *pkt, const struct slc_vip *vip, __u8 proto,
+                                  __u16 port_be)
 {
-    __u32 service = slc_find_port(vip->vip, proto, port_be);
+    __u32 service = slc_find_port(pkt, vip->vip, proto, port_be);
     __u8 is_tcp = proto == IPPROTO_TCP;
 
     if (SLC_LIKELY(service))

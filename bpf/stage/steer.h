@@ -32,7 +32,7 @@ SLC_INLINE int slc_steer(struct xdp_md *ctx, struct slc_pkt *pkt, const struct s
     struct slc_service *service;
     __u16 fault;
 
-    pkt->rec.service = slc_find_service(vip, pkt->proto, pkt->dport_be);
+    pkt->rec.service = slc_find_service(pkt, vip, pkt->proto, pkt->dport_be);
     if (!pkt->rec.service)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_NO_SUCH_PORT);
     fault = slc_pick(pkt, &service);

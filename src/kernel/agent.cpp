@@ -46,8 +46,7 @@ Result<std::vector<AgentCounter>> read_counters(int fd) {
 /// Only what the agent's program refers to is made; the rest of maps.h is the balancer's.
 Result<void> leave_out_unused(BpfObject& object) {
     for (const char* map :
-         {"slc_ports", "slc_port_ranges", "slc_services", "slc_rings", "slc_slots", "slc_members",
-          "slc_templates", "slc_frags", "slc_limiters", "slc_scratch", "slc_stages"})
+         {"slc_port_ranges", "slc_frags", "slc_limiters", "slc_scratch", "slc_stages"})
         SLC_CHECK(object.leave_out_map(map), "agent");
     return {};
 }
@@ -61,7 +60,7 @@ Result<Agent> Agent::open(const AgentOptions& options) {
                                                   (std::uint64_t{random()} << 32) | random());
     Agent out(SLC_TRY(BpfObject::open(ObjectName::agent, isa), "agent"));
     SLC_CHECK(leave_out_unused(out.object_), "agent");
-    SLC_CHECK(size_destinations(out.object_, image), "agent");
+    SLC_CHECK(size_tables(out.object_, image, 0), "agent");
     UniqueFd earlier;
     if (!options.bpffs.empty())
         earlier.reset(::bpf_obj_get((options.bpffs + "/" + kCounters).c_str()));
@@ -71,9 +70,10 @@ Result<Agent> Agent::open(const AgentOptions& options) {
         SLC_CHECK(out.object_.set_max_entries(kCounters,
                                               std::uint32_t{SLC_REASON_COUNT} * SLC_FAMPROTO_COUNT),
                   "agent");
-    SLC_CHECK(out.object_.set_node(&image.node, sizeof image.node), "agent");
+    const Layout layout = lay_out(image, 0);
+    SLC_CHECK(out.object_.set_node(&layout.node, sizeof layout.node), "agent");
     SLC_CHECK(out.object_.load(), "agent");
-    SLC_CHECK(fill_destinations(out.object_, image), "agent");
+    SLC_CHECK(fill_tables(out.object_, image, layout), "agent");
     SLC_CHECK(out.attach_all(options), "agent");
     return out;
 }

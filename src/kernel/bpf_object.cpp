@@ -96,17 +96,15 @@ Result<void> BpfObject::set_max_entries(const char* map, std::uint32_t entries) 
     return {};
 }
 
-Result<void> BpfObject::set_table(const char* map, std::uint32_t records, std::size_t record_size) {
-    // The verifier lets no program step further into a value (BPF_MAX_VAR_OFF).
-    constexpr std::size_t kMost = std::size_t{1} << 29;
+Result<void> BpfObject::set_value_size(const char* map, std::size_t bytes) {
+    constexpr std::size_t kMost = std::size_t{1} << 29;  // BPF_MAX_VAR_OFF
     bpf_map* found = ::bpf_object__find_map_by_name(object_.get(), map);
     if (found == nullptr) return fail(Errc::internal, std::string("no map ") + map);
-    const std::size_t bytes = records * record_size;
     if (bytes >= kMost)
-        return fail(Errc::limit, std::string("table ") + map + " would need " +
+        return fail(Errc::limit, std::string("map ") + map + " would need " +
                                      std::to_string(bytes) + " bytes, and 512 MiB is the most");
     const int error = ::bpf_map__set_value_size(found, static_cast<std::uint32_t>(bytes));
-    if (error != 0) return fail(sys_error(-error, std::string("size table ") + map));
+    if (error != 0) return fail(sys_error(-error, std::string("size map ") + map));
     return {};
 }
 
@@ -159,7 +157,12 @@ Result<void> BpfObject::load(std::string* verbose_log) {
     if (error == 0) return {};
     Error failure = sys_error(saved, std::string("load ") + name_of(name_));
     const std::string telling = telling_line(log);
-    if (!telling.empty()) failure.what += ": verifier: " + telling;
+    if (!telling.empty()) {
+        // The verifier refuses with EACCES too, and then no privilege is missing.
+        failure.code = Errc::unsupported;
+        failure.what += ": verifier: " + telling;
+        failure.hint = "this kernel refuses the program: please report it with sluiced --verbose";
+    }
     if (failure.code == Errc::denied) failure.hint = kPrivilegeHint;
     if (failure.code == Errc::limit)
         failure.hint = "not enough memory for the tables of this configuration";

@@ -37,9 +37,9 @@ class BpfObject {
 
     // Before load():
     Result<void> set_max_entries(const char* map, std::uint32_t entries);
-    /// Makes room for `records` records in a table (SLC_TABLE of bpf/lib/maps.h): one value that
-    /// holds them all.
-    Result<void> set_table(const char* map, std::uint32_t records, std::size_t record_size);
+    /// The size of a map's values, for a map whose one value holds tables. Errc::limit from 512
+    /// MiB: the verifier lets no program step further into a value.
+    Result<void> set_value_size(const char* map, std::size_t bytes);
     /// Uses an existing map in place of a new one. The descriptor is duplicated.
     Result<void> reuse_map(const char* map, int fd);
     /// Leaves a program, or a map that no loaded program refers to, out.

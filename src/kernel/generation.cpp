@@ -43,83 +43,41 @@ std::uint32_t cells_for(const plan::Image& image) {
     return 2 * image.templates + 64;
 }
 
-Result<void> set_sizes(BpfObject& object, const plan::Image& image) {
-    SLC_CHECK(size_destinations(object, image), "size tables");
-    SLC_CHECK(object.set_max_entries("slc_port_ranges", at_least_one(image.ranges.size())),
-              "size tables");
-    struct Table {
-        const char* name;
-        std::size_t records;
-        std::size_t record_size;
-    };
-    const Table tables[] = {
-        {"slc_ports", image.ports.size(), sizeof(slc_port_bucket)},
-        {"slc_services", image.services.size(), sizeof(slc_service)},
-        {"slc_rings", image.rings.size(), sizeof(std::uint64_t)},
-        {"slc_slots", image.slots.size(), sizeof(std::uint64_t)},
-        {"slc_members", image.highest_member + 1, sizeof(slc_member)},
-        {"slc_templates", cells_for(image), sizeof(slc_template)},
-    };
-    for (const Table& table : tables)
-        SLC_CHECK(object.set_table(table.name, at_least_one(table.records), table.record_size),
-                  "size tables");
-    return {};
-}
-
-/// What the image's node says, and what only the loader knows.
-slc_node node_for(const plan::Image& image, const StateMaps& state) {
-    slc_node node = image.node;
-    node.frag_mask = state.frag_buckets() - 1;
-    node.ports = at_least_one(image.ports.size());
-    node.services = at_least_one(image.services.size());
-    node.rings = at_least_one(image.rings.size());
-    node.slots = at_least_one(image.slots.size());
-    node.members = image.highest_member + 1;
-    node.templates = cells_for(image);
-    return node;
-}
-
 }  // namespace
 
 Result<Generation> Generation::load(const plan::Image& image, const StateMaps& state,
                                     const LoadOptions& options) {
     Generation out(SLC_TRY(BpfObject::open(ObjectName::balancer, options.isa), "load"));
-    SLC_CHECK(set_sizes(out.object_, image), "load");
+    Layout layout = lay_out(image, cells_for(image));
+    layout.node.frag_mask = state.frag_buckets() - 1;
+    SLC_CHECK(size_tables(out.object_, image, cells_for(image)), "load");
     for (const auto& [name, fd] : state.current())
         SLC_CHECK(out.object_.reuse_map(name.c_str(), fd), "load");
     for (const Stage& stage : kStages)
         if (!needed(stage, image.node))
             SLC_CHECK(out.object_.leave_out_program(stage.program), "load");
-    const slc_node node = node_for(image, state);
-    SLC_CHECK(out.object_.set_node(&node, sizeof node), "load");
+    SLC_CHECK(out.object_.set_node(&layout.node, sizeof layout.node), "load");
     SLC_CHECK(out.object_.load(options.verbose_log), "load");
-    SLC_CHECK(out.fill(image), "load");
+    SLC_CHECK(fill_tables(out.object_, image, layout), "load");
+    SLC_CHECK(out.fill_live(image, layout), "load");
     SLC_CHECK(out.fill_stages(image, options), "load");
     return out;
 }
 
-Result<void> Generation::fill(const plan::Image& image) {
-    SLC_CHECK(fill_destinations(object_, image), "fill");
-    SLC_CHECK(copy_into(map_fd("slc_ports"), image.ports, "slc_ports"), "fill");
-    SLC_CHECK(copy_into(map_fd("slc_port_ranges"), image.ranges, "slc_port_ranges"), "fill");
-    SLC_CHECK(copy_into(map_fd("slc_services"), image.services, "slc_services"), "fill");
-    SLC_CHECK(copy_into(map_fd("slc_slots"), image.slots, "slc_slots"), "fill");
-    SLC_CHECK(copy_into(map_fd("slc_rings"), image.rings, "slc_rings"), "fill");
-    slots_ = SLC_TRY(MappedArray<std::uint64_t>::map(map_fd("slc_slots"),
-                                                     at_least_one(image.slots.size()), "slc_slots"),
-                     "map");
-    rings_ = SLC_TRY(MappedArray<std::uint64_t>::map(map_fd("slc_rings"),
-                                                     at_least_one(image.rings.size()), "slc_rings"),
-                     "map");
-    members_ = SLC_TRY(MappedArray<slc_member>::map(map_fd("slc_members"), image.highest_member + 1,
-                                                    "slc_members"),
-                       "map");
-    templates_ = SLC_TRY(
-        MappedArray<slc_template>::map(map_fd("slc_templates"), cells_for(image), "slc_templates"),
-        "map");
+Result<void> Generation::fill_live(const plan::Image& image, const Layout& layout) {
+    const slc_node& node = layout.node;
+    plan_ = SLC_TRY(MappedValue::map(map_fd("slc_plan"), layout.plan_size, "slc_plan"), "map");
+    live_ = SLC_TRY(MappedValue::map(map_fd("slc_live"), layout.live_size, "slc_live"), "map");
+    services_ = plan_.records<slc_service>(node.services_at, node.services);
+    rings_ = live_.records<std::uint64_t>(0, node.rings);
+    slots_ = live_.records<std::uint64_t>(node.slots_at, node.slots);
+    members_ = live_.records<slc_member>(node.members_at, node.members);
+    templates_ = live_.records<slc_template>(node.templates_at, node.templates);
+    std::copy(image.slots.begin(), image.slots.end(), slots_.begin());
+    std::copy(image.rings.begin(), image.rings.end(), rings_.begin());
     for (const auto& member : image.members)
-        members_.all()[member.id].group = static_cast<slc_u32>(member.group);
-    for (std::uint32_t cell = templates_.size() - 1; cell > 0; --cell) free_cells_.push_back(cell);
+        members_[member.id].group = static_cast<slc_u32>(member.group);
+    for (std::uint32_t cell = node.templates - 1; cell > 0; --cell) free_cells_.push_back(cell);
     return {};
 }
 
@@ -154,15 +112,15 @@ Result<void> Generation::set_cell(std::uint32_t member, std::uint32_t variant,
                                   const slc_template* header) {
     if (member >= members_.size() || variant >= SLC_VARIANTS)
         return fail(Errc::internal, "no such member or variant");
-    slc_u32& place = members_.all()[member].cell[variant];
+    slc_u32& place = members_[member].cell[variant];
     const slc_u32 old = place;
     slc_u32 cell = 0;
     if (header != nullptr) {
-        if (old != 0 && std::memcmp(&templates_.all()[old], header, sizeof *header) == 0) return {};
+        if (old != 0 && std::memcmp(&templates_[old], header, sizeof *header) == 0) return {};
         if (free_cells_.empty()) return fail(Errc::limit, "no free header template");
         cell = free_cells_.back();
         free_cells_.pop_back();
-        templates_.all()[cell] = *header;
+        templates_[cell] = *header;
     }
     publish(place, cell);
     if (old != 0) retired_cells_.push_back(old);
@@ -170,7 +128,7 @@ Result<void> Generation::set_cell(std::uint32_t member, std::uint32_t variant,
 }
 
 void Generation::set_local(std::uint32_t member, bool local) {
-    slc_u32& flags = members_.all()[member].flags;
+    slc_u32& flags = members_[member].flags;
     publish(flags, local ? flags | SLC_MEMBER_LOCAL : flags & ~SLC_MEMBER_LOCAL);
 }
 

@@ -16,8 +16,9 @@
 
 #include "base/result.h"
 #include "kernel/bpf_object.h"
-#include "kernel/mapped_array.h"
+#include "kernel/mapped_value.h"
 #include "kernel/state_maps.h"
+#include "kernel/tables.h"
 #include "plan/image.h"
 
 namespace sluice::kernel {
@@ -48,25 +49,29 @@ class Generation {
     /// period (membarrier(2), some milliseconds) when there are any.
     void reclaim();
 
-    [[nodiscard]] std::span<std::uint64_t> slots() { return slots_.all(); }
-    [[nodiscard]] std::span<const std::uint64_t> slots() const { return slots_.all(); }
-    [[nodiscard]] std::span<std::uint64_t> rings() { return rings_.all(); }
-    [[nodiscard]] std::span<slc_member> members() { return members_.all(); }
-    [[nodiscard]] std::span<const slc_template> templates() const { return templates_.all(); }
+    [[nodiscard]] std::span<slc_service> services() { return services_; }
+    [[nodiscard]] std::span<std::uint64_t> slots() { return slots_; }
+    [[nodiscard]] std::span<const std::uint64_t> slots() const { return slots_; }
+    [[nodiscard]] std::span<std::uint64_t> rings() { return rings_; }
+    [[nodiscard]] std::span<slc_member> members() { return members_; }
+    [[nodiscard]] std::span<const slc_template> templates() const { return templates_; }
 
     /// Pins every map and program into `directory`, which must exist on a bpffs.
     Result<void> pin(const std::string& directory) const;
 
  private:
     explicit Generation(BpfObject object) : object_(std::move(object)) {}
-    Result<void> fill(const plan::Image& image);
+    Result<void> fill_live(const plan::Image& image, const Layout& layout);
     Result<void> fill_stages(const plan::Image& image, const LoadOptions& options);
 
     BpfObject object_;
-    MappedArray<std::uint64_t> slots_;
-    MappedArray<std::uint64_t> rings_;
-    MappedArray<slc_member> members_;
-    MappedArray<slc_template> templates_;
+    MappedValue plan_;
+    MappedValue live_;
+    std::span<slc_service> services_;
+    std::span<std::uint64_t> rings_;
+    std::span<std::uint64_t> slots_;
+    std::span<slc_member> members_;
+    std::span<slc_template> templates_;
     std::vector<std::uint32_t> free_cells_;
     std::vector<std::uint32_t> retired_cells_;  ///< Packets may still read them.
 };

@@ -3,10 +3,35 @@
 
 #include <bpf/bpf.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 namespace sluice::kernel {
 namespace {
+
+/// Tables begin at cache lines, or two of them where a record spans two.
+constexpr std::size_t kAlign = 128;
+
+std::uint32_t at_least_one(std::size_t records) {
+    return static_cast<std::uint32_t>(std::max<std::size_t>(records, 1));
+}
+
+/// Places one table behind what is there; the verifier lets no program step further into a value
+/// than 512 MiB, so what is beyond is refused later and need not be exact.
+template <typename Record>
+void place(std::size_t& end, std::size_t records, slc_u32& count, slc_u32& at) {
+    count = at_least_one(records);
+    at = static_cast<slc_u32>(end);
+    end = (end + count * sizeof(Record) + kAlign - 1) / kAlign * kAlign;
+}
+
+template <typename Record>
+void copy(const MappedValue& value, std::size_t at, const std::vector<Record>& from) {
+    if (from.empty()) return;
+    std::memcpy(value.records<Record>(at, from.size()).data(), from.data(),
+                from.size() * sizeof(Record));
+}
 
 /// Stores one prefix in an LPM trie with keys slc_lpm4 or slc_lpm6, whichever its family is.
 Result<void> lpm_set(int fd, const IpPrefix& prefix, std::uint32_t value) {
@@ -19,24 +44,7 @@ Result<void> lpm_set(int fd, const IpPrefix& prefix, std::uint32_t value) {
     return fail(sys_error(saved, "insert prefix " + prefix.text()));
 }
 
-}  // namespace
-
-Result<void> size_destinations(BpfObject& object, const plan::Image& image) {
-    SLC_CHECK(object.set_table("slc_vips", at_least_one(image.vips.size()), sizeof(slc_vip)),
-              "size tables");
-    const std::pair<const char*, std::size_t> sizes[] = {
-        {"slc_prefixes4", image.prefixes.size()},
-        {"slc_prefixes6", image.prefixes.size()},
-        {"slc_peers4", image.peers.size()},
-        {"slc_peers6", image.peers.size()},
-    };
-    for (const auto& [name, entries] : sizes)
-        SLC_CHECK(object.set_max_entries(name, at_least_one(entries)), "size tables");
-    return {};
-}
-
-Result<void> fill_destinations(const BpfObject& object, const plan::Image& image) {
-    SLC_CHECK(copy_into(object.map_fd("slc_vips"), image.vips, "slc_vips"), "fill");
+Result<void> fill_tries(const BpfObject& object, const plan::Image& image) {
     for (const auto& entry : image.prefixes) {
         const char* trie = entry.prefix.address.is_ip6 ? "slc_prefixes6" : "slc_prefixes4";
         SLC_CHECK(lpm_set(object.map_fd(trie), entry.prefix, entry.record), trie);
@@ -46,6 +54,58 @@ Result<void> fill_destinations(const BpfObject& object, const plan::Image& image
         SLC_CHECK(lpm_set(object.map_fd(trie), prefix, 1), trie);
     }
     return {};
+}
+
+Result<void> fill_ranges(const BpfObject& object, const plan::Image& image) {
+    const int fd = object.map_fd("slc_port_ranges");
+    if (fd < 0) return {};  // The agent has no ports.
+    for (std::uint32_t i = 0; i < image.ranges.size(); ++i) {
+        if (::bpf_map_update_elem(fd, &i, &image.ranges[i], BPF_ANY) == 0) continue;
+        const int saved = errno;
+        return fail(sys_error(saved, "slc_port_ranges"));
+    }
+    return {};
+}
+
+}  // namespace
+
+Layout lay_out(const plan::Image& image, std::uint32_t cells) {
+    Layout out;
+    slc_node& node = out.node;
+    node = image.node;
+    slc_u32 start = 0;
+    place<slc_vip>(out.plan_size, image.vips.size(), node.vips, start);
+    place<slc_port_bucket>(out.plan_size, image.ports.size(), node.ports, node.ports_at);
+    place<slc_service>(out.plan_size, image.services.size(), node.services, node.services_at);
+    place<std::uint64_t>(out.live_size, image.rings.size(), node.rings, start);
+    place<std::uint64_t>(out.live_size, image.slots.size(), node.slots, node.slots_at);
+    place<slc_member>(out.live_size, image.highest_member + 1, node.members, node.members_at);
+    place<slc_template>(out.live_size, cells, node.templates, node.templates_at);
+    return out;
+}
+
+Result<void> size_tables(BpfObject& object, const plan::Image& image, std::uint32_t cells) {
+    const Layout layout = lay_out(image, cells);
+    SLC_CHECK(object.set_value_size("slc_plan", layout.plan_size), "VIPs, ports and services");
+    SLC_CHECK(object.set_value_size("slc_live", layout.live_size), "rings, backends and templates");
+    const std::pair<const char*, std::size_t> sizes[] = {
+        {"slc_port_ranges", image.ranges.size()}, {"slc_prefixes4", image.prefixes.size()},
+        {"slc_prefixes6", image.prefixes.size()}, {"slc_peers4", image.peers.size()},
+        {"slc_peers6", image.peers.size()},
+    };
+    for (const auto& [name, entries] : sizes)
+        SLC_CHECK(object.set_max_entries(name, at_least_one(entries)), "size tables");
+    return {};
+}
+
+Result<void> fill_tables(const BpfObject& object, const plan::Image& image, const Layout& layout) {
+    const MappedValue plan =
+        SLC_TRY(MappedValue::map(object.map_fd("slc_plan"), layout.plan_size, "slc_plan"), "fill");
+    copy(plan, 0, image.vips);
+    copy(plan, layout.node.ports_at, image.ports);
+    copy(plan, layout.node.services_at, image.services);
+    SLC_CHECK(fill_ranges(object, image), "fill");
+    return fill_tries(object, image);
 }
 
 }  // namespace sluice::kernel

@@ -1,37 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// Filling the tables of a freshly loaded object: what the balancer and the agent have in common.
+/// The tables of a freshly loaded object: where they lie, how large they are, and their content.
+/// What the balancer and the agent have in common.
 
-#include <algorithm>
-#include <cstring>
-#include <vector>
+#include <cstddef>
+#include <cstdint>
 
-#include "base/ip.h"
 #include "base/result.h"
 #include "kernel/bpf_object.h"
-#include "kernel/mapped_array.h"
+#include "kernel/mapped_value.h"
 #include "plan/image.h"
 
 namespace sluice::kernel {
 
-/// No map may be empty.
-inline std::uint32_t at_least_one(std::size_t entries) {
-    return static_cast<std::uint32_t>(std::max<std::size_t>(entries, 1));
-}
+/// The values of slc_plan and slc_live (bpf/lib/maps.h).
+struct Layout {
+    slc_node node;  ///< The image's, with the place and size of every table.
+    std::size_t plan_size = 0;
+    std::size_t live_size = 0;
+};
 
-/// Copies `content` to the start of a mappable array that nobody reads yet.
-template <typename T>
-Result<void> copy_into(int fd, const std::vector<T>& content, const char* name) {
-    if (content.empty()) return {};
-    auto map =
-        SLC_TRY(MappedArray<T>::map(fd, static_cast<std::uint32_t>(content.size()), name), "fill");
-    std::memcpy(map.all().data(), content.data(), content.size() * sizeof(T));
-    return {};
-}
+/// `cells` header templates; 0 for the agent.
+Layout lay_out(const plan::Image& image, std::uint32_t cells);
 
-/// VIPs, prefixes and tunnel sources: sizes before the load, content after it.
-Result<void> size_destinations(BpfObject& object, const plan::Image& image);
-Result<void> fill_destinations(const BpfObject& object, const plan::Image& image);
+/// Before the load: sizes of every map that the image decides. Errc::limit beyond 512 MiB.
+Result<void> size_tables(BpfObject& object, const plan::Image& image, std::uint32_t cells);
+
+/// After the load: VIPs, ports, services, prefixes, ranges and tunnel sources. What is live
+/// (rings, slots, members, templates) is the caller's.
+Result<void> fill_tables(const BpfObject& object, const plan::Image& image, const Layout& layout);
 
 }  // namespace sluice::kernel

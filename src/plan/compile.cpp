@@ -281,7 +281,6 @@ class Compiler {
         node.icmp_rate = config_.node.icmp_rate;
         node.icmp_burst = std::max(1u, config_.node.icmp_rate);
         node.generation = options_.generation;
-        node.vips = static_cast<slc_u32>(image_.vips.size());
         node.gue_port_be = htons(config_.node.gue_port);
         fill_entropy_masks();
         for (const auto& service : config_.services) add_features(service);

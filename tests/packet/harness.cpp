@@ -15,6 +15,7 @@
 #include <map>
 
 #include "config/parse.h"
+#include "kernel/tables.h"
 #include "plan/header_template.h"
 #include "sluice/hash.h"
 
@@ -137,18 +138,20 @@ Result<std::unique_ptr<Bench>> Bench::open(const std::string& file) {
     return from(std::move(outcome.config));
 }
 
-Result<std::unique_ptr<Bench>> Bench::from(config::Config config) {
+Result<std::unique_ptr<Bench>> Bench::from(config::Config config,
+                                           const std::function<void(plan::Image&)>& spoil) {
     std::unique_ptr<Bench> bench(new Bench);
     bench->config_ = std::move(config);
-    SLC_CHECK(bench->load(), "bench " + bench->config_.node.name);
+    SLC_CHECK(bench->load(spoil), "bench " + bench->config_.node.name);
     return bench;
 }
 
-Result<void> Bench::load() {
+Result<void> Bench::load(const std::function<void(plan::Image&)>& spoil) {
     plan::CompileOptions compiling;
     compiling.table_seed = 0x5eed;
     compiling.frag_buckets = kFragBuckets;
     image_ = SLC_TRY(plan::compile(config_, ids_, compiling), "compile");
+    if (spoil) spoil(image_);
     const kernel::StateSizes sizes{.services = image_.highest_service + 1,
                                    .members = image_.highest_member + 1,
                                    .customers = image_.highest_customer + 1,
@@ -293,6 +296,32 @@ Bench& bench_for(const std::string& file) {
         bench = std::move(*opened);
     }
     return *bench;
+}
+
+Result<std::unique_ptr<AgentBench>> AgentBench::open() {
+    std::unique_ptr<AgentBench> bench(new AgentBench(
+        SLC_TRY(kernel::BpfObject::open(kernel::ObjectName::agent, instruction_set()), "agent")));
+    kernel::BpfObject& object = bench->object_;
+    const plan::Image image = plan::compile_agent(vips(), peers(), kDecapGuePort, 0x5eed);
+    const kernel::Layout layout = kernel::lay_out(image, 0);
+    SLC_CHECK(kernel::size_tables(object, image, 0), "agent");
+    SLC_CHECK(
+        object.set_max_entries("slc_reason_counters",
+                               static_cast<std::uint32_t>(Reason::COUNT) * SLC_FAMPROTO_COUNT),
+        "agent");
+    SLC_CHECK(object.set_node(&layout.node, sizeof layout.node), "agent");
+    SLC_CHECK(object.load(), "agent");
+    SLC_CHECK(kernel::fill_tables(object, image, layout), "agent");
+    return bench;
+}
+
+std::vector<IpPrefix> AgentBench::vips() {
+    return {*IpPrefix::parse("192.0.2.10"), *IpPrefix::parse("192.0.2.128/25"),
+            *IpPrefix::parse("2001:db8:a::10")};
+}
+
+std::vector<IpPrefix> AgentBench::peers() {
+    return {*IpPrefix::parse("10.255.0.0/24"), *IpPrefix::parse("fd00:ff::/64")};
 }
 
 PinnedProgram::PinnedProgram(int fd) {

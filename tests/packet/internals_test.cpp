@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "kernel/bpf_object.h"
+#include "plan/reasons.h"
 #include "tests/packet/dissect.h"
 #include "tests/packet/harness.h"
 #include "tests/packet/table.h"
@@ -59,14 +60,13 @@ TEST(Broken, AnInconsistentTableIsAReason) {
     EXPECT_TRUE(kMapMissed);
     const Packet packet = eth() / ip4() / tcp();
     {
-        const auto bench = fresh("small.yaml");
-        ASSERT_TRUE(bench);
-        const int fd = bench->generation().map_fd("slc_services");
-        const std::uint32_t id = 1;
-        slc_service record{};
-        ASSERT_EQ(::bpf_map_lookup_elem(fd, &id, &record), 0);
-        record.ring = 0xfffffff0;
-        ASSERT_EQ(::bpf_map_update_elem(fd, &id, &record, BPF_ANY), 0);
+        const auto outcome = fresh("small.yaml");
+        ASSERT_TRUE(outcome);
+        const auto opened = Bench::from(outcome->config(), [](plan::Image& image) {
+            image.services.at(image.service_ids.at(0)).ring = 0xfffffff0;
+        });
+        ASSERT_TRUE(opened) << opened.error().what;
+        const auto& bench = *opened;
         expect_drop(*bench, packet, Reason::MAP_MISSED, "ring out of range");
     }
     {
@@ -269,6 +269,14 @@ TEST(Reasons, EveryOneIsProvokedByATest) {
     for (std::uint16_t i = 1; i < static_cast<std::uint16_t>(Reason::COUNT); ++i)
         EXPECT_TRUE(wanted.contains(static_cast<Reason>(i)))
             << label_of(static_cast<Reason>(i)) << " is provoked by no test";
+}
+
+/// What people are told of a reason is what the data plane does.
+TEST(Reasons, OutcomesAreTheOnesThatAreShown) {
+    for (const Case& row : all_rows())
+        EXPECT_EQ(plan::is_drop(static_cast<slc_reason>(row.want.reason)),
+                  row.want.verdict == Verdict::drop)
+            << row.name << ": " << label_of(row.want.reason);
 }
 
 }  // namespace
