@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "bench/gate.h"
 #include "bench/latency_bench.h"
 #include "bench/live_bench.h"
 #include "bench/packet_bench.h"
@@ -92,6 +93,16 @@ int run(int argc, char** argv) {
     latency_command->callback([&] {
         chosen = [&] { return finish(run_latency(latency, asked), asked, command, latency.json); };
     });
+
+    GateOptions gate;
+    CLI::App* gate_command = app.add_subcommand("gate", "fails when something became slower");
+    gate_command->add_option("--recorded", gate.recorded, "what to compare with");
+    gate_command->add_flag("--record", gate.record, "write that file instead");
+    gate_command->add_flag("!--no-live", gate.live, "leave live throughput out");
+    gate_command->add_option("--rounds", gate.rounds)->check(CLI::Range(1u, 1000u));
+    gate_command->add_option("--json", gate.json, "file, or - for standard output");
+    gate_command->callback(
+        [&] { chosen = [&] { return finish(run_gate(gate, asked), asked, command, ""); }; });
 
     try {
         app.parse(argc, argv);

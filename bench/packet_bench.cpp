@@ -147,7 +147,11 @@ class PacketBench {
     [[nodiscard]] const Series* find(const std::string& scenario, const std::string& program) const;
     void ask(std::vector<Asked>& asked) const;
     [[nodiscard]] bool wanted(const Scenario& scenario) const {
-        return scenario.name.find(options_.only) != std::string::npos;
+        return options_.only.empty() ||
+               std::any_of(options_.only.begin(), options_.only.end(),
+                           [&](const std::string& each) {
+                               return scenario.name.find(each) != std::string::npos;
+                           });
     }
 
     const PacketOptions& options_;
@@ -168,7 +172,10 @@ Result<void> PacketBench::prepare() {
         lanes_.emplace_back();
         lanes_.back().scenario = scenario;
     }
-    if (lanes_.empty()) return fail(Errc::invalid, "no scenario is called " + options_.only);
+    if (lanes_.empty()) {
+        return fail(Errc::invalid, fmt::format("no scenario's name contains {}",
+                                               fmt::join(options_.only, " or ")));
+    }
     if (!options_.classic) return {};
     progress("making the baseline's flow table");
     flow_table_ = SLC_TRY(ClassicTarget::make_flow_table(options_.flow_table), "packet");
@@ -277,7 +284,7 @@ Result<void> PacketBench::measure() {
         }
     }
     for (Lane& lane : lanes_) {
-        if (!classic_ || lane.scenario.flows != kMany) continue;
+        if (!classic_ || !options_.classic_many || lane.scenario.flows != kMany) continue;
         SLC_CHECK(warm_classic(lane), lane.scenario.name);
         for (unsigned i = 0; i < std::min(options_.rounds, 3u); ++i) {
             progress(fmt::format("round {}: {}", i + 1, lane.scenario.name));

@@ -20,8 +20,9 @@ struct PacketOptions {
     unsigned rounds = 7;
     std::uint32_t flow_table = 12'000'000;  ///< Entries of the baseline's LRU map.
     std::vector<std::string> pinned;        ///< NAME=PATH
-    std::string only;                       ///< Scenarios whose name contains this; empty: all.
+    std::vector<std::string> only;          ///< Scenarios whose name contains one; empty: all.
     bool classic = true;
+    bool classic_many = true;  ///< The baseline at 10 M flows too: half a minute.
     std::string json;
 };
 
