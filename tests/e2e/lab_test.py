@@ -18,7 +18,7 @@ QUIET_VIPS = [rack.vip4(11), rack.vip6(11)]  # No other test leaves retransmissi
 
 # A run that says "built" and then waits to be killed.
 _WAITING_RUN = """
-import sys, time
+import signal, sys
 sys.path.insert(0, sys.argv[1])
 from lab import isolation, rack
 from lab.node import Lab
@@ -26,7 +26,8 @@ def main():
     built = rack.Rack(Lab(), backends=1)
     built.serve()
     print("built", flush=True)
-    time.sleep(60)
+    signal.alarm(60)
+    signal.pause()
     return 0
 sys.exit(isolation.run_isolated(main))
 """

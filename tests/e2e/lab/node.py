@@ -41,6 +41,7 @@ def wait_for(condition, what: str, seconds: float = 10.0, step: float = 0.02):
             return value
         if time.monotonic() > deadline:
             raise LabError(f"not within {seconds:g} s: {what}")
+        # A pause between two looks at the condition.
         time.sleep(step)
 
 

@@ -204,7 +204,7 @@ def udp_echo(address: str, payload: bytes, seconds: float = 2.0, port: int = ECH
 
 
 def answerers(ask, expected: set, tries: int = 120) -> set:
-    """Who answers `ask()`: until everybody in `expected` has, or somebody else did, or the tries are
+    """Who answers `ask()`: until everybody in `expected` has, or the tries are
     over. A fair ring leaves one of four out of 120 answers once in 10^15 runs."""
     seen = set()
     for _ in range(tries):
