@@ -7,7 +7,7 @@
  * With an empty slot packets go to Linux: a host that lost its balancer must stay reachable. That
  * is counted in slc_root_missed, the only count of this program.
  */
-#include "lib/packet.h"
+#include "lib/root_exit.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -17,23 +17,6 @@ struct {
     __type(key, __u32);
     __type(value, __u32);
 } slc_root_progs SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, __u64);
-} slc_root_missed SEC(".maps");
-
-SLC_INLINE int slc_root_leave(void)
-{
-    __u32 zero = 0;
-    __u64 *missed = bpf_map_lookup_elem(&slc_root_missed, &zero);
-
-    if (missed)
-        (*missed)++;
-    return XDP_PASS;
-}
 
 SEC("xdp.frags")
 int slc_root(struct xdp_md *ctx)

@@ -52,6 +52,8 @@ balancer_up() {
     "${BALANCER_COMMAND[@]}" >/tmp/sluiced.log 2>&1 &
     BALANCER=$!
     within 60 "$SLUICE" --socket $SOCKET status || { balancer_report; fail "sluiced is not healthy"; }
+    "$SLUICE" --socket $SOCKET -j node show | grep -q '"instruction_set": "v3"' ||
+        fail "sluiced has not chosen the objects that this kernel takes"
 }
 
 # Stops sluiced and takes its data plane away; nothing may stay on the interface.

@@ -15,3 +15,10 @@ if "$SLUICE_BUILD/tests/vm/vm_verify" "$objects/lb_v4.bpf.o" >/tmp/v4; then
 fi
 grep -q 'unknown opcode' /tmp/v4 || fail "v4 is refused for another reason: $(cat /tmp/v4)"
 echo "v4 is refused: $(grep -m 1 'unknown opcode' /tmp/v4)"
+
+# What this kernel lacks is said before anything is attached, and is no reason to fail.
+doctor=$("$SLUICE_BUILD/cli/sluice" doctor) || fail "sluice doctor finds this kernel unfit: $doctor"
+for told in 'instruction set v3; v4 came with Linux 6.6' 'no tcx links (Linux 6.6)'; do
+    grep -qF "$told" <<<"$doctor" || fail "sluice doctor does not say '$told': $doctor"
+done
+grep -E 'instruction set|tcx' <<<"$doctor"

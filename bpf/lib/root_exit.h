@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#pragma once
+
+/*
+ * The root program's door: it has no packet record to count by (lib/exit.h), only that it found
+ * nobody to hand the packet to.
+ */
+
+#include "lib/packet.h"
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} slc_root_missed SEC(".maps");
+
+SLC_INLINE int slc_root_leave(void)
+{
+    __u32 zero = 0;
+    __u64 *missed = bpf_map_lookup_elem(&slc_root_missed, &zero);
+
+    if (missed)
+        (*missed)++;
+    return XDP_PASS;
+}
