@@ -89,35 +89,41 @@ SLC_INLINE int slc_lb_ip6(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_cu
     return slc_unmatched(ctx, pkt, vip, SLC_REASON_PROTOCOL_UNSUPPORTED);
 }
 
-SEC("xdp.frags")
-int slc_lb(struct xdp_md *ctx)
+SLC_INLINE int slc_enter(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
-    struct slc_pkt pkt = {};
     struct slc_cursor cur = slc_cursor_start(ctx);
     __u16 proto_be = 0;
     __u16 reason;
 
-    pkt.frame_len = slc_frame_len(ctx);
-    if (!slc_open(&pkt))
-        return slc_drop(ctx, &pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
-    reason = slc_parse_link(&cur, &pkt, &proto_be);
+    pkt->frame_len = slc_frame_len(ctx);
+    if (!slc_open(pkt))
+        return slc_drop(ctx, pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
+    reason = slc_parse_link(&cur, pkt, &proto_be);
     if (SLC_UNLIKELY(reason == SLC_REASON_VLAN_DEPTH))
-        return slc_pass(ctx, &pkt, SLC_STAGE_PARSE, reason);
+        return slc_pass(ctx, pkt, SLC_STAGE_PARSE, reason);
     if (SLC_UNLIKELY(reason))
-        return slc_drop(ctx, &pkt, SLC_STAGE_PARSE, reason);
+        return slc_drop(ctx, pkt, SLC_STAGE_PARSE, reason);
     if (proto_be == SLC_ETH_IP4) {
         if (SLC_HAS(IP4))
-            return slc_lb_ip4(ctx, &pkt, &cur);
-        pkt.rec.famproto = SLC_FAMPROTO_IP4_OTHER;
-        return slc_pass(ctx, &pkt, SLC_STAGE_SERVICE, SLC_REASON_NOT_OURS);
+            return slc_lb_ip4(ctx, pkt, &cur);
+        pkt->rec.famproto = SLC_FAMPROTO_IP4_OTHER;
+        return slc_pass(ctx, pkt, SLC_STAGE_SERVICE, SLC_REASON_NOT_OURS);
     }
     if (proto_be == SLC_ETH_IP6) {
         if (SLC_HAS(IP6))
-            return slc_lb_ip6(ctx, &pkt, &cur);
-        pkt.rec.famproto = SLC_FAMPROTO_IP6_OTHER;
-        return slc_pass(ctx, &pkt, SLC_STAGE_SERVICE, SLC_REASON_NOT_OURS);
+            return slc_lb_ip6(ctx, pkt, &cur);
+        pkt->rec.famproto = SLC_FAMPROTO_IP6_OTHER;
+        return slc_pass(ctx, pkt, SLC_STAGE_SERVICE, SLC_REASON_NOT_OURS);
     }
-    return slc_pass(ctx, &pkt, SLC_STAGE_PARSE, SLC_REASON_NOT_IP);
+    return slc_pass(ctx, pkt, SLC_STAGE_PARSE, SLC_REASON_NOT_IP);
+}
+
+SEC("xdp.frags")
+int slc_lb(struct xdp_md *ctx)
+{
+    struct slc_pkt pkt = {};
+
+    return slc_enter(ctx, &pkt);
 }
 
 SEC("xdp.frags")

@@ -35,8 +35,10 @@ SLC_INLINE void slc_count_service(const struct slc_exit_record *rec)
 }
 
 /* Customer, policy and mitigation: a node without any of them does not carry this. */
-SLC_INLINE void slc_count_owners(const struct slc_exit_record *rec)
+SLC_INLINE void slc_count_owners(const struct slc_pkt *pkt)
 {
+    const struct slc_exit_record *rec = &pkt->rec;
+
     if (!SLC_HAS(OWNERS))
         return;
     if (rec->customer)
@@ -47,7 +49,7 @@ SLC_INLINE void slc_count_owners(const struct slc_exit_record *rec)
         slc_count(&slc_mitigation_counters, rec->mitigation, rec->len);
 }
 
-SLC_INLINE int slc_action(struct xdp_md *ctx, __u8 verdict)
+SLC_INLINE int slc_action(struct xdp_md *ctx, const struct slc_pkt *pkt, __u8 verdict)
 {
     switch (verdict) {
         case SLC_VERDICT_PASS:
@@ -81,8 +83,8 @@ SLC_INLINE int slc_exit(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 verdict, _
         slc_count_service(rec);
     if (rec->member)
         slc_count(&slc_member_counters, rec->member, rec->len);
-    slc_count_owners(rec);
-    return slc_action(ctx, verdict);
+    slc_count_owners(pkt);
+    return slc_action(ctx, pkt, verdict);
 }
 
 SLC_INLINE int slc_drop(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 stage, __u16 reason)

@@ -68,6 +68,7 @@ SLC_INLINE int slc_open(struct slc_pkt *pkt)
 
     pkt->plan = bpf_map_lookup_elem(&slc_plan, &zero);
     pkt->live = bpf_map_lookup_elem(&slc_live, &zero);
+    pkt->features = slc_node.features;
     return pkt->plan && pkt->live;
 }
 

@@ -28,7 +28,9 @@
  * that user space finds it as map ".rodata.node". */
 const volatile struct slc_node slc_node SEC(".rodata.node");
 
-#define SLC_HAS(feature) (slc_node.features & SLC_FEATURE_##feature)
+/* Whether the configuration asks for something; `pkt` must be in scope. A copy, because each read
+ * of a volatile constant stays in the program when the branch on it is gone. */
+#define SLC_HAS(feature) (pkt->features & SLC_FEATURE_##feature)
 
 /*
  * Offsets count from the start of the frame. Addresses and ports are in network byte order; IPv4
@@ -55,8 +57,9 @@ struct slc_pkt {
     __u32 vip_index; /* into slc_vips */
     __u32 mtu;       /* too_big: longest IP packet that would fit */
     /* Not handed on to another stage, which finds them itself: */
-    void *plan; /* the value of slc_plan */
-    void *live; /* the value of slc_live */
+    void *plan;     /* the value of slc_plan */
+    void *live;     /* the value of slc_live */
+    __u64 features; /* of slc_node */
 };
 
 /* IPv4, RFC 791. Our own definitions, because bit-fields hide the byte order. */

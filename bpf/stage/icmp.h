@@ -242,7 +242,7 @@ SLC_INLINE int slc_icmp_error(struct xdp_md *ctx, struct slc_pkt *pkt, const str
 {
     __u32 offset = pkt->l4_off + sizeof(struct slc_icmp);
     struct slc_quote quote = {};
-    struct slc_pkt flow = {.plan = pkt->plan, .live = pkt->live};
+    struct slc_pkt flow = {.plan = pkt->plan, .live = pkt->live, .features = pkt->features};
     struct slc_service *service;
     __u16 fault;
 

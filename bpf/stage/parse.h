@@ -25,7 +25,7 @@ SLC_INLINE __u16 slc_parse_link(struct slc_cursor *cur, struct slc_pkt *pkt, __u
 
     if (!eth)
         return SLC_REASON_HDR_TRUNCATED;
-    proto = eth->h_proto;
+    proto = *(__u16 *)((void *)eth + 12);
     pkt->l3_off = sizeof *eth;
 #pragma unroll
     for (int i = 0; i < SLC_MAX_VLANS; i++) {
