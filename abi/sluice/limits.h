@@ -25,6 +25,7 @@
 #define SLC_MIN_RING_LOG2 8
 #define SLC_MAX_RING_LOG2 20
 #define SLC_RING_SLOTS_PER_MEMBER 64
+#define SLC_RING_SLOTS_FOR_LIGHTEST 4 /* the member of least weight */
 
 /* Packets. */
 #define SLC_MAX_VLANS 2         /* 802.1Q and 802.1ad (QinQ) */

@@ -37,11 +37,6 @@ std::uint64_t random_word() {
     return (std::uint64_t{random()} << 32) | random();
 }
 
-std::string directory_of(const std::string& path) {
-    const auto slash = path.rfind('/');
-    return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
 /// One 16,384th of memory for fragments: 32 KiB of 512 MiB, 1 MiB of 16 GiB.
 std::uint32_t frag_buckets_for(long pages, long page_size) {
     if (pages <= 0 || page_size <= 0) return SLC_FRAG_MIN_BUCKETS;
@@ -90,7 +85,7 @@ Result<void> Controller::apply_file() {
 Result<config::Config> Controller::read_config(const std::string& text) const {
     config::ParseOutcome outcome = config::parse(text, options_.config_file);
     if (!outcome.ok()) return fail(config_error(outcome));
-    SLC_CHECK(config::load_secrets(outcome.config, directory_of(options_.config_file)),
+    SLC_CHECK(config::load_secrets(outcome.config, config::directory_of(options_.config_file)),
               "ring secret");
     return std::move(outcome.config);
 }
@@ -139,6 +134,7 @@ Result<Controller::Live> Controller::prepare(config::Config config) {
     options.table_seed = random_word();
     options.generation = next.number;
     options.local_addresses = network_->local_addresses();
+    address_revision_ = network_->revision().addresses;
     options.frag_buckets = frag_buckets_for(::sysconf(_SC_PHYS_PAGES), ::sysconf(_SC_PAGESIZE));
     next.image = SLC_TRY(plan::compile(next.config, next.ids, options), "compile");
     const kernel::StateSizes sizes{next.image.highest_service + 1, next.image.highest_member + 1,
@@ -274,9 +270,27 @@ void Controller::on_network() {
     }
 }
 
+/// Where tunnels of other balancers end follows the node's addresses, unless they are configured:
+/// that is another generation of the same configuration.
+void Controller::follow_addresses() {
+    const auto revision = network_->revision().addresses;
+    if (revision == address_revision_) return;
+    const auto& decap = live_->config.node.decap;
+    if (!decap || !decap->addresses.empty()) {
+        address_revision_ = revision;
+        return;
+    }
+    auto outcome = apply(std::string(text_));
+    log_event(outcome ? LogLevel::info : LogLevel::error, "node.addresses_changed",
+              {{"generation", std::to_string(live_->number)},
+               {"error", outcome ? "" : outcome.error().what}});
+    address_revision_ = revision;
+}
+
 void Controller::on_tick() {
     network_->tick();
     if (!live_) return;
+    follow_addresses();
     live_->generation->reclaim();
     attach_again();
 }

@@ -98,6 +98,7 @@ class Controller : public NodeView {
     Result<plan::IdStore> load_ids() const;
     Result<void> save_ids(const plan::IdStore& ids) const;
     void attach_again();
+    void follow_addresses();
 
     void fill_interfaces(NodeStatus& out) const;
     void fill_backends(NodeStatus& out) const;
@@ -113,6 +114,7 @@ class Controller : public NodeView {
     std::optional<Live> live_;
     std::string text_;
     ReloadStatus reload_;
+    std::uint64_t address_revision_ = 0;  ///< Of the node's addresses, when they were last read.
     std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
 };
 

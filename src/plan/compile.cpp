@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "plan/destination_tables.h"
+#include "plan/header_template.h"
 #include "plan/image.h"
 #include "plan/ring.h"
 #include "sluice/hash.h"
@@ -282,7 +283,10 @@ class Compiler {
         node.icmp_burst = std::max(1u, config_.node.icmp_rate);
         node.generation = options_.generation;
         node.gue_port_be = htons(config_.node.gue_port);
-        fill_entropy_masks();
+        const TunnelSources sources{config_.node.tunnel_source4, config_.node.tunnel_source6,
+                                    config_.node.gue_port};
+        node.tunnel4_host_mask_be = entropy_mask4_be(sources);
+        node.tunnel6_host_mask_be = entropy_mask6_be(sources);
         for (const auto& service : config_.services) add_features(service);
         for (const slc_vip& vip : vip_records_)
             node.features |= vip.flags & SLC_VIP_IP6 ? SLC_FEATURE_IP6 : SLC_FEATURE_IP4;
@@ -292,19 +296,6 @@ class Compiler {
         if (image_.highest_customer || image_.highest_policy) node.features |= SLC_FEATURE_OWNERS;
         if (config_.node.decap) node.features |= SLC_FEATURE_DECAP;
         if (!config_.node.next.empty()) node.features |= SLC_FEATURE_NEXT;
-    }
-
-    void fill_entropy_masks() {
-        if (const auto& source = config_.node.tunnel_source4) {
-            const std::uint32_t host = source->len == 32 ? 0 : 0xffffffffu >> source->len;
-            image_.node.tunnel4_host_mask_be = htonl(host);
-        }
-        if (const auto& source = config_.node.tunnel_source6) {
-            // Only the low 64 bits carry entropy, however short the prefix is.
-            const int bits = std::min(64, 128 - source->len);
-            const std::uint64_t host = bits == 0 ? 0 : ~0ull >> (64 - bits);
-            image_.node.tunnel6_host_mask_be = __builtin_bswap64(host);
-        }
     }
 
     void add_features(const config::Service& service) {

@@ -204,7 +204,8 @@ std::uint32_t ring_log2(std::span<const RingMember> members) {
         total += candidate.weight;
         lightest = std::min<std::uint64_t>(lightest, candidate.weight);
     }
-    const std::uint64_t for_lightest = (16 * total + lightest - 1) / lightest;
+    const std::uint64_t for_lightest =
+        (SLC_RING_SLOTS_FOR_LIGHTEST * total + lightest - 1) / lightest;
     const std::uint64_t wanted =
         std::max<std::uint64_t>(all.size() * SLC_RING_SLOTS_PER_MEMBER, for_lightest);
     std::uint32_t log2 = SLC_MIN_RING_LOG2;

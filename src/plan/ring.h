@@ -18,8 +18,8 @@ struct RingMember {
     std::uint32_t weight = 1;  ///< 0 owns nothing.
 };
 
-/// Smallest power of two with SLC_RING_SLOTS_PER_MEMBER slots for each member and 16 slots for the
-/// lightest one, within SLC_MIN_RING_LOG2..SLC_MAX_RING_LOG2.
+/// Smallest power of two with SLC_RING_SLOTS_PER_MEMBER slots for each member and
+/// SLC_RING_SLOTS_FOR_LIGHTEST for the lightest one, within SLC_MIN_RING_LOG2..SLC_MAX_RING_LOG2.
 std::uint32_t ring_log2(std::span<const RingMember> members);
 
 /// Maglev (Eisenbud et al., NSDI 2016, section 3.4) on 2^log2 slots with odd skips, weights by

@@ -151,6 +151,23 @@ TEST_F(ControllerTest, next_hops_are_followed) {
     EXPECT_EQ(status.backends.at(0).why, lost.why);
 }
 
+TEST_F(ControllerTest, ends_of_tunnels_follow_the_addresses_of_the_node) {
+    write(
+        "version: 1\nnode: {name: test, interfaces: [eth0], decap: {from: [10.255.0.0/24]}}\n"
+        "services:\n" +
+        service("web", "10.0.0.5"));
+    start();
+    fake_->set_local_addresses({*IpAddress::parse("10.0.0.1")});
+    ASSERT_TRUE(controller_->apply_file());
+    controller_->on_tick();
+    EXPECT_EQ(controller_->status().generation, 1u);
+    fake_->set_local_addresses({*IpAddress::parse("10.0.0.1"), *IpAddress::parse("10.0.0.2")});
+    controller_->on_tick();
+    EXPECT_EQ(controller_->status().generation, 2u);
+    controller_->on_tick();
+    EXPECT_EQ(controller_->status().generation, 2u) << "once for each change";
+}
+
 TEST_F(ControllerTest, many_changes_of_a_next_hop_never_run_out_of_cells) {
     write(kHead + service("web", "10.0.0.5"));
     start();

@@ -421,7 +421,7 @@ TEST(Golden, digests_of_rings_never_change) {
     EXPECT_EQ(digest(build_rendezvous(random_members(100, 1000, 10), 14)), 0xb352e3d73fd861f1ull);
 }
 
-TEST(RingSize, has_64_slots_for_each_member_and_16_for_the_lightest) {
+TEST(RingSize, has_64_slots_for_each_member_and_4_for_the_lightest) {
     EXPECT_EQ(ring_log2({}), 8u);
     EXPECT_EQ(ring_log2(equal_members(1)), 8u);
     EXPECT_EQ(ring_log2(equal_members(4)), 8u);
@@ -430,7 +430,7 @@ TEST(RingSize, has_64_slots_for_each_member_and_16_for_the_lightest) {
     EXPECT_EQ(ring_log2(equal_members(128)), 13u);
     EXPECT_EQ(ring_log2(equal_members(129)), 14u);
     EXPECT_EQ(ring_log2(equal_members(100'000)), SLC_MAX_RING_LOG2 * 1u);
-    EXPECT_EQ(ring_log2(Members{{1, 1, 1}, {2, 2, 1000}}), 14u);  // 16 * 1001 slots
+    EXPECT_EQ(ring_log2(Members{{1, 1, 1}, {2, 2, 1000}}), 12u);  // 4 * 1001 slots
     EXPECT_EQ(ring_log2(Members{{1, 1, 500}, {2, 2, 1000}}), 8u);
 }
 
