@@ -21,10 +21,6 @@ endfunction()
 #   sluice_module(plan SOURCES ring.cpp ids.cpp DEPS sluice_config)
 function(sluice_module name)
     cmake_parse_arguments(arg "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
-    if(NOT arg_SOURCES)  # A library needs one file, also before the first one is written.
-        set(arg_SOURCES ${CMAKE_CURRENT_BINARY_DIR}/empty.cpp)
-        file(CONFIGURE OUTPUT ${arg_SOURCES} CONTENT "")
-    endif()
     add_library(sluice_${name} STATIC ${arg_SOURCES})
     target_include_directories(sluice_${name} PUBLIC
         $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src> $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/abi>)
