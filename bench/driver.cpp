@@ -36,6 +36,7 @@ bench_scenario scenario_of(const Packets& packets) {
     const bool ip6 = is_ip6(packets.traffic);
     const bool udp = packets.traffic == Traffic::udp4;
     out.flows = packets.flows;
+    out.pace_ns = packets.pace_ns;
     out.first_flow = packets.flows == kEveryFlow ? 1ull << 31 : 0;
     out.is_ip6 = ip6;
     out.is_udp = udp;

@@ -34,7 +34,8 @@ inline constexpr std::uint64_t kEveryFlow = 1ull << 32;  ///< A flood: none come
 struct Packets {
     Traffic traffic = Traffic::tcp4;
     std::uint64_t flows = 100;
-    std::uint64_t start = 0;  ///< Flow that comes first.
+    std::uint64_t start = 0;    ///< Flow that comes first.
+    std::uint64_t pace_ns = 0;  ///< Live frames: time for 64 packets; 0: no limit.
     MacAddress source{{2, 0, 0, 0, 0, 1}};
     MacAddress destination{{2, 0, 0, 0, 0, 2}};
 };

@@ -10,8 +10,8 @@
 
 namespace sluice::bench {
 
-Result<void> send_live(Driver& driver, std::uint32_t ifindex, unsigned queue,
-                       std::uint32_t packets) {
+Result<void> send_live(Driver& driver, std::uint32_t ifindex, unsigned queue, std::uint32_t packets,
+                       const std::atomic<bool>* stop) {
     const std::vector<std::uint8_t> frame(driver.frame_len());
     xdp_md context{};
     context.data_end = driver.frame_len();
@@ -24,10 +24,14 @@ Result<void> send_live(Driver& driver, std::uint32_t ifindex, unsigned queue,
     options.ctx_size_in = sizeof context;
     options.repeat = static_cast<int>(packets);
     options.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
-    if (::bpf_prog_test_run_opts(driver.program("bench_generate"), &options) == 0) return {};
-    const int saved = errno;
-    return fail(sys_error(saved, "send live frames")
-                    .advise("live frames need Linux 5.18 and CAP_NET_ADMIN"));
+    while (::bpf_prog_test_run_opts(driver.program("bench_generate"), &options) != 0) {
+        const int saved = errno;
+        if (saved == EINTR && stop != nullptr && *stop) return {};
+        if (saved == EINTR) continue;
+        return fail(sys_error(saved, "send live frames")
+                        .advise("live frames need Linux 5.18 and CAP_NET_ADMIN"));
+    }
+    return {};
 }
 
 Result<std::uint64_t> counted(Driver& driver) {

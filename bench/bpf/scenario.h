@@ -28,6 +28,7 @@ typedef __u64 bench_u64;
 struct bench_scenario {
     bench_u64 flows;      /* taken in turn; a flood has 2^32, which never come round */
     bench_u64 first_flow; /* floods begin where no steady scenario has been */
+    bench_u64 pace_ns;    /* live frames: time for 64 packets; 0: as fast as it goes */
     bench_u32 is_ip6;
     bench_u32 is_udp;
     bench_u32 frame_len;    /* bytes, Ethernet header included */

@@ -24,7 +24,10 @@ const volatile struct bench_scenario bench_scenario SEC(".rodata.scenario");
 /* Next flow of each CPU, on a cache line of its own. */
 struct bench_turn {
     __u64 next;
-    __u64 zero[7];
+    __u64 paced;  /* packets asked for, sent or not */
+    __u64 due_ns; /* when the next 64 may go */
+    __u64 early;
+    __u64 zero[4];
 };
 struct bench_turn bench_turns[64] SEC(".bss");
 
