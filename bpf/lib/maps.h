@@ -41,15 +41,26 @@ struct {
     __uint(value_size, sizeof(__u64));
 } slc_plan SEC(".maps"), slc_live SEC(".maps");
 
+/*
+ * The comparison is one instruction whose register is what the address is made of. Written in C,
+ * clang multiplies before it compares ("R6 unbounded memory access", 6.18), or compares one copy
+ * and uses another that it had spilled, whose bounds Linux 6.1 then does not know ("R4 unbounded
+ * memory access").
+ */
 #define SLC_TABLE(name, map, element, offset)                                   \
     SLC_INLINE element *slc_##name##_at(const struct slc_pkt *pkt, __u32 index) \
     {                                                                           \
-        if (index >= slc_node.name)                                             \
-            return NULL;                                                        \
-        /* clang would multiply before it compares, and the verifier would not  \
-         * see the bound: "R6 unbounded memory access" (6.18). */               \
-        SLC_BARRIER(index);                                                     \
-        return (element *)(pkt->map + (offset)) + index;                        \
+        __u64 place = index;                                                    \
+        __u64 count = slc_node.name;                                            \
+                                                                                \
+        asm goto("if %[place] >= %[count] goto %l[beyond]"                      \
+                 : [place] "+r"(place)                                          \
+                 : [count] "r"(count)                                           \
+                 :                                                              \
+                 : beyond);                                                     \
+        return (element *)(pkt->map + (offset)) + place;                        \
+    beyond:                                                                     \
+        return NULL;                                                            \
     }
 
 SLC_TABLE(vips, plan, struct slc_vip, 0)

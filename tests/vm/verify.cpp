@@ -29,7 +29,7 @@ namespace {
 constexpr std::uint32_t kFeatureBits = 20;
 constexpr std::uint32_t kAllFeatures = (1u << kFeatureBits) - 1;
 constexpr std::size_t kLogBytes = 16u << 20;
-constexpr std::size_t kLogTail = 1500;
+constexpr std::size_t kLogTail = 6000;
 constexpr int kNoPrivilege = 77;
 
 struct ObjectCloser {
@@ -52,24 +52,52 @@ std::vector<std::pair<std::string, std::uint32_t>> specialisations(bool each) {
     return all;
 }
 
-/// Writes what a loader would into .rodata; false when the object has no slc_node.
+/// Puts `count` records behind what lies in a table map already; returns where they start.
+template <typename Record>
+std::uint32_t place(std::size_t& bytes, std::uint32_t count) {
+    const auto at = static_cast<std::uint32_t>(bytes);
+    bytes += sizeof(Record) * count;
+    return at;
+}
+
+/// Constants and table sizes of a configuration of middle size.
+slc_node node_with(std::uint32_t features, std::size_t& plan_bytes, std::size_t& live_bytes) {
+    constexpr std::uint32_t many = 1024;
+    slc_node node{};
+    node.features = features;
+    node.vip_mask = node.port_mask = many - 1;
+    node.frag_mask = 255;
+    node.icmp_rate = node.icmp_burst = 1000;
+    node.tunnel4_host_mask_be = 0xff000000;
+    node.tunnel6_host_mask_be = ~0ull;
+    node.gue_port_be = 0xc017;
+    node.vips = node.ports = node.services = node.rings = node.members = node.templates = many;
+    node.slots = 64 * many;
+    place<slc_vip>(plan_bytes, node.vips);
+    node.ports_at = place<slc_port_bucket>(plan_bytes, node.ports);
+    node.services_at = place<slc_service>(plan_bytes, node.services);
+    place<std::uint64_t>(live_bytes, node.rings);
+    node.slots_at = place<std::uint64_t>(live_bytes, node.slots);
+    node.members_at = place<slc_member>(live_bytes, node.members);
+    node.templates_at = place<slc_template>(live_bytes, node.templates);
+    return node;
+}
+
+/// Writes what a loader would into .rodata and the tables; false when the object has no slc_node.
 bool specialise(bpf_object* object, std::uint32_t features) {
+    std::size_t plan_bytes = 0;
+    std::size_t live_bytes = 0;
+    const slc_node node = node_with(features, plan_bytes, live_bytes);
+    bool written = false;
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object) {
-        if (std::strstr(bpf_map__name(map), "rodata.node") == nullptr) {
-            continue;
-        }
-        slc_node node{};
-        node.features = features;
-        node.vip_mask = node.port_mask = 1023;
-        node.frag_mask = 255;
-        node.icmp_rate = node.icmp_burst = 1000;
-        node.tunnel4_host_mask_be = 0xff000000;
-        node.tunnel6_host_mask_be = ~0ull;
-        node.gue_port_be = 0xc017;
-        return bpf_map__set_initial_value(map, &node, sizeof node) == 0;
+        const std::string_view name = bpf_map__name(map);
+        if (name == "slc_plan") bpf_map__set_value_size(map, plan_bytes);
+        if (name == "slc_live") bpf_map__set_value_size(map, live_bytes);
+        if (name.find("rodata.node") != std::string_view::npos)
+            written = bpf_map__set_initial_value(map, &node, sizeof node) == 0;
     }
-    return false;
+    return written;
 }
 
 void print_programs(bpf_object* object) {
