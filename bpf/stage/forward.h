@@ -99,7 +99,7 @@ SLC_INLINE int slc_put_outer4(struct xdp_md *ctx, struct slc_pkt *pkt, struct sl
     ip->len_be = len_be;
     ip->src_be |= host;
     ip->csum =
-        ~slc_csum_fold((__u64)tmpl->ip_sum + len_be + ((__u16)tos << 8) + slc_csum_word32(host));
+        ~slc_csum_fold32(tmpl->ip_sum + len_be + ((__u32)tos << 8) + (__u32)slc_csum_word32(host));
     if (SLC_HAS(GRE) && overhead == SLC_IP4_LEN + SLC_GRE_LEN) {
         void *gre = slc_take(cur, SLC_GRE_LEN);
 

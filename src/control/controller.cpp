@@ -49,8 +49,10 @@ std::uint32_t frag_buckets_for(long pages, long page_size) {
 Error config_error(const config::ParseOutcome& outcome) {
     std::string text;
     for (const auto& diagnostic : outcome.errors) text += "\n" + diagnostic.text();
+    const std::size_t count = outcome.errors.size();
     return make_error(Errc::invalid,
-                      std::to_string(outcome.errors.size()) + " errors in the configuration" + text,
+                      std::to_string(count) + (count == 1 ? " error" : " errors") +
+                          " in the configuration" + text,
                       "the running configuration is unchanged");
 }
 
@@ -311,7 +313,9 @@ Result<plan::IdStore> Controller::load_ids() const {
     const std::string path = options_.state_dir + "/ids.json";
     auto text = read_whole_file(path);
     if (!text && text.error().code == Errc::not_found) return plan::IdStore{};
-    if (!text) return fail(std::move(text).error());
+    if (!text)
+        return fail(std::move(text).error().advise(
+            "the state directory must belong to the user sluiced runs as"));
     return SLC_TRY(plan::IdStore::from_json(*text), path);
 }
 
