@@ -69,7 +69,7 @@ class Findings {
         std::string message;
     };
 
-    /// Bounds what is kept while reading: a text of 256 MiB can hold tens of millions of mistakes.
+    /// Bounds what is kept while reading: a text of 64 MiB can hold millions of mistakes.
     static constexpr std::size_t kMaxKept = 200'000;
 
     [[nodiscard]] std::vector<Diagnostic> take(std::vector<Finding>& findings) const;

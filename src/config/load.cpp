@@ -15,7 +15,7 @@
 namespace sluice::config {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;
+constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20;
 
 Result<UniqueFd> open_file(const std::string& path) {
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
@@ -35,7 +35,7 @@ Result<std::string> read_all(int fd, const std::string& path) {
         if (got == 0) return out;
         out.append(buffer, static_cast<std::size_t>(got));
         if (out.size() > kMaxFileBytes)
-            return fail(Errc::limit, "read " + path + ": more than 256 MiB");
+            return fail(Errc::limit, "read " + path + ": more than 64 MiB");
     }
 }
 

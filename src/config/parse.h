@@ -39,7 +39,7 @@ struct ParseOutcome {
 /// Parses YAML or JSON (a subset of YAML) and validates it whole. Never throws, whatever the text.
 ParseOutcome parse(std::string_view text, std::string_view file_name);
 
-/// Reads at most 256 MiB of `path` ("-" for standard input). Errors: not_found, denied, limit.
+/// Reads at most 64 MiB of `path` ("-" for standard input). Errors: not_found, denied, limit.
 Result<std::string> read_file(const std::string& path);
 
 }  // namespace sluice::config

@@ -50,7 +50,7 @@ TEST_F(Load, a_file_without_end_is_refused) {
     const auto endless = read_file("/dev/zero");
     ASSERT_FALSE(endless.has_value());
     EXPECT_EQ(endless.error().code, Errc::limit);
-    EXPECT_EQ(endless.error().what, "read /dev/zero: more than 256 MiB");
+    EXPECT_EQ(endless.error().what, "read /dev/zero: more than 64 MiB");
 }
 
 TEST_F(Load, the_ring_secret_comes_from_its_file) {
