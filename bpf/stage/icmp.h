@@ -41,6 +41,17 @@ SLC_INLINE int slc_icmp_is_error(const struct slc_pkt *pkt, __u8 type)
            type == SLC_ICMP4_PARAMETER;
 }
 
+/* Whether the frame came to one interface alone. What came by a link-layer broadcast or multicast
+ * is not answered (RFC 1122 3.2.2), nor could it be: the answer would name the group as its sender.
+ */
+SLC_INLINE int slc_by_unicast(struct xdp_md *ctx)
+{
+    struct slc_cursor cur = slc_cursor_start(ctx);
+    struct ethhdr *eth = slc_take(&cur, sizeof *eth);
+
+    return eth && !(eth->h_dest[0] & 1);
+}
+
 SLC_INLINE void slc_swap_macs(struct ethhdr *eth)
 {
     __u8 mac[ETH_ALEN];
@@ -116,6 +127,8 @@ SLC_INLINE int slc_icmp_echo(struct xdp_md *ctx, struct slc_pkt *pkt)
     __u16 *type_word;
     __u16 old_word;
 
+    if (!slc_by_unicast(ctx))
+        return slc_drop(ctx, pkt, SLC_STAGE_ICMP, SLC_REASON_ICMP_TYPE);
     if (!slc_icmp_allowed())
         return slc_drop(ctx, pkt, SLC_STAGE_ICMP, SLC_REASON_ICMP_RATE);
     if (!slc_icmp_sound(ctx, pkt))
