@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tunnels that end here: in the backend's agent, and in a balancer that is a backend too.
-#include "kernel/bpf_object.h"
-#include "kernel/tables.h"
-#include "plan/image.h"
+#include "plan/reasons.h"
 #include "tests/packet/dissect.h"
 #include "tests/packet/harness.h"
 #include "tests/packet/table.h"
@@ -12,41 +10,6 @@
 namespace sluice::packet {
 namespace {
 
-constexpr std::uint16_t kGuePort = 6081;  // decap.yaml; the agent here uses it too
-
-/// The agent's program with VIPs and balancers as in decap.yaml.
-class AgentBench {
- public:
-    static Result<std::unique_ptr<AgentBench>> open() {
-        std::unique_ptr<AgentBench> bench(new AgentBench(SLC_TRY(
-            kernel::BpfObject::open(kernel::ObjectName::agent, instruction_set()), "agent")));
-        kernel::BpfObject& object = bench->object_;
-        const plan::Image image = plan::compile_agent(
-            {prefix("192.0.2.10"), prefix("192.0.2.128/25"), prefix("2001:db8:a::10")},
-            {prefix("10.255.0.0/24"), prefix("fd00:ff::/64")}, kGuePort, 0x5eed);
-        SLC_CHECK(kernel::size_destinations(object, image), "agent");
-        SLC_CHECK(
-            object.set_max_entries("slc_reason_counters",
-                                   static_cast<std::uint32_t>(Reason::COUNT) * SLC_FAMPROTO_COUNT),
-            "agent");
-        SLC_CHECK(object.set_node(&image.node, sizeof image.node), "agent");
-        SLC_CHECK(object.load(), "agent");
-        SLC_CHECK(kernel::fill_destinations(object, image), "agent");
-        bench->reasons_ = std::make_unique<ReasonReader>(object.map_fd("slc_reason_counters"));
-        return bench;
-    }
-
-    [[nodiscard]] int fd() const { return object_.program_fd("slc_agent"); }
-    ReasonReader& reasons() { return *reasons_; }
-
- private:
-    explicit AgentBench(kernel::BpfObject object) : object_(std::move(object)) {}
-    static IpPrefix prefix(const char* text) { return *IpPrefix::parse(text); }
-
-    kernel::BpfObject object_;
-    std::unique_ptr<ReasonReader> reasons_;
-};
-
 class AgentRows : public testing::TestWithParam<Case> {};
 
 TEST_P(AgentRows, Row) {
@@ -54,15 +17,16 @@ TEST_P(AgentRows, Row) {
     ASSERT_TRUE(bench) << bench.error().what;
     const Case& row = GetParam();
     const Bytes in = row.in.bytes();
-    (void)(*bench)->reasons().moves();
-    const auto run = test_run((*bench)->fd(), in);
+    ReasonReader reasons((*bench)->reasons_fd());
+    const auto run = test_run((*bench)->program_fd(), in);
     ASSERT_TRUE(run) << run.error().what;
-    const auto moves = (*bench)->reasons().moves();
+    const auto moves = reasons.moves();
     ASSERT_EQ(moves.size(), 1U);
     EXPECT_EQ(label_of(moves[0].reason), std::string(label_of(row.want.reason)));
     EXPECT_EQ(moves[0].packets, 1U);
     EXPECT_EQ(moves[0].bytes, in.size());
     EXPECT_EQ(name_of(run->verdict), std::string(name_of(row.want.verdict)));
+    EXPECT_TRUE(plan::is_agent_reason(static_cast<slc_reason>(moves[0].reason)));
     if (row.want.verdict == Verdict::drop) return;
     const Bytes want = row.want.frame ? row.want.frame->bytes() : in;
     EXPECT_EQ(diff(want, run->frame), "");
@@ -70,7 +34,8 @@ TEST_P(AgentRows, Row) {
 }
 
 std::vector<Case> agent_rows() {
-    return stripped("agent", kGuePort) + marked("agent") + not_stripped("agent", kGuePort);
+    return stripped("agent", kDecapGuePort) + marked("agent") +
+           not_stripped("agent", kDecapGuePort);
 }
 
 INSTANTIATE_TEST_SUITE_P(Packets, AgentRows, testing::ValuesIn(agent_rows()), name_of_row);
@@ -119,8 +84,8 @@ std::vector<Case> balancer_rows() {
 /// A co-located balancer drops what the agent passes up only where the outer header is judged
 /// first.
 std::vector<Case> shared_rows() {
-    return stripped("decap.yaml", kGuePort) + marked("decap.yaml") +
-           not_stripped("decap.yaml", kGuePort);
+    return stripped("decap.yaml", kDecapGuePort) + marked("decap.yaml") +
+           not_stripped("decap.yaml", kDecapGuePort);
 }
 
 SLC_PACKET_TABLE(DecapShared, shared_rows());

@@ -43,6 +43,10 @@ std::optional<IpAddress> destination_of(const Bytes& frame);
 std::optional<std::string> judge(const Bytes& frame, bool tunnel, std::size_t padding = 0,
                                  std::uint16_t gue_port = 6080);
 
+/// Whether the IPv4 header sum and the TCP or UDP sum of a whole IP packet are right. True for
+/// other protocols and fragments, whose sums are not looked at.
+bool sums_right(const Bytes& ip);
+
 /// The IP packet that a tunnel frame carries, or nothing if it is none.
 std::optional<Bytes> inner_of(const Bytes& frame, std::uint16_t gue_port = 6080);
 

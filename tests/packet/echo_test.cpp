@@ -75,6 +75,11 @@ std::vector<Case> refused() {
                                Reason::ICMP_CHECKSUM));
     rows.push_back(
         dropped("ping_whose_ip_header_is_damaged", corrupt(good, 22), Reason::ICMP_CHECKSUM));
+    // RFC 1122 3.2.2: what the link carried to many gets no answer.
+    const Eth group{.dst = "ff:ff:ff:ff:ff:ff"};
+    rows.push_back(dropped("ping_by_broadcast", eth(group) / ip4() / echo4(), Reason::ICMP_TYPE));
+    rows.push_back(dropped("ping_by_multicast_of_the_link",
+                           eth({.dst = "33:33:00:00:00:01"}) / ip6() / echo6(), Reason::ICMP_TYPE));
     rows.push_back({.name = "second_ping_at_one_a_second",
                     .config = "rate.yaml",
                     .before = {good},

@@ -6,13 +6,14 @@
 /// Everything runs on one CPU, which the process is bound to, so that per-CPU counters are read
 /// from one column.
 
-#include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "config/model.h"
+#include "kernel/bpf_object.h"
 #include "kernel/generation.h"
 #include "kernel/state_maps.h"
 #include "plan/ids.h"
@@ -71,9 +72,11 @@ struct Outcome {
 
 class Bench {
  public:
-    /// `file` is a name in tests/packet/configs; `features` are added to what the plan finds.
+    /// `file` is a name in tests/packet/configs.
     static Result<std::unique_ptr<Bench>> open(const std::string& file);
-    static Result<std::unique_ptr<Bench>> from(config::Config config);
+    /// `spoil` may make the tables inconsistent before they are loaded.
+    static Result<std::unique_ptr<Bench>> from(config::Config config,
+                                               const std::function<void(plan::Image&)>& spoil = {});
 
     /// One frame, and every counter that it moved.
     Outcome run(const Bytes& frame);
@@ -92,7 +95,7 @@ class Bench {
 
  private:
     Bench() = default;
-    Result<void> load();
+    Result<void> load(const std::function<void(plan::Image&)>& spoil);
     Result<void> resolve_members();
     [[nodiscard]] std::vector<slc_service_counter> service_counters() const;
     [[nodiscard]] std::vector<slc_counter> member_counters() const;
@@ -108,6 +111,24 @@ class Bench {
 /// The bench of a configuration, loaded once in this process. Aborts the process with a message
 /// when it cannot be loaded: nothing else would make sense.
 Bench& bench_for(const std::string& file);
+
+inline constexpr std::uint16_t kDecapGuePort = 6081;  ///< Of decap.yaml and of the agent here.
+
+/// The backend's agent with the VIPs and balancers of decap.yaml.
+class AgentBench {
+ public:
+    static Result<std::unique_ptr<AgentBench>> open();
+
+    [[nodiscard]] int program_fd() const { return object_.program_fd("slc_agent"); }
+    [[nodiscard]] int reasons_fd() const { return object_.map_fd("slc_reason_counters"); }
+
+    static std::vector<IpPrefix> vips();
+    static std::vector<IpPrefix> peers();
+
+ private:
+    explicit AgentBench(kernel::BpfObject object) : object_(std::move(object)) {}
+    kernel::BpfObject object_;
+};
 
 /// A program pinned on a bpffs that only this process sees, until the end of the object's life.
 class PinnedProgram {

@@ -104,15 +104,21 @@ Inner inside(const IpPart& outer, std::uint16_t gue_port) {
     if (outer.proto == 17) {
         if (body.size < 12 || body.u16(2) != gue_port) return {"GUE header or port", body};
         if (body.u16(4) != body.size) return {"GUE: UDP length", body};
-        if (body.u16(6) == 0 && outer.six) return {"GUE over IPv6 without UDP checksum", body};
-        if (body.u16(6) != 0 &&
-            !sums_up(body.sum() + pseudo_sum(outer.header, outer.six, 17, body.size)))
-            return {"GUE: UDP checksum", body};
         if (body.u8(8) != 0 || body.u16(10) != 0) return {"GUE: flags", body};
         if (body.u8(9) != 4 && body.u8(9) != 41) return {"GUE: protocol", body};
         return {{}, body.after(12), body.u8(9) == 41};
     }
     return {fmt::format("outer protocol {}", outer.proto), body};
+}
+
+/// RFC 8200 8.1: over IPv6 there must be a sum; RFC 768: over IPv4 there may be.
+std::optional<std::string> judge_udp_sum(const IpPart& outer) {
+    const View& body = outer.payload;
+    if (body.u16(6) == 0 && outer.six) return "GUE over IPv6 without UDP checksum";
+    if (body.u16(6) != 0 &&
+        !sums_up(body.sum() + pseudo_sum(outer.header, outer.six, 17, body.size)))
+        return "GUE: UDP checksum";
+    return {};
 }
 
 std::optional<std::string> judge_answer(const IpPart& part) {
@@ -143,7 +149,20 @@ std::optional<std::string> judge(const Bytes& frame, bool tunnel, std::size_t pa
     const std::size_t len = inner.six ? inner.view.u16(4) + 40U : inner.view.u16(2);
     if (len != inner.view.size)
         return fmt::format("inner length {} in {} bytes", len, inner.view.size);
+    if (outer.part.proto == 17) return judge_udp_sum(outer.part);
     return {};
+}
+
+bool sums_right(const Bytes& ip) {
+    if (ip.empty()) return true;
+    const bool six = ip[0] >> 4 == 6;
+    const Finding found = read_ip({&ip, 0, ip.size()}, six, ip.size());
+    if (found.wrong) return false;
+    const IpPart& part = found.part;
+    const View& body = part.payload;
+    if (part.fragment || (part.proto != 6 && part.proto != 17)) return true;
+    if (part.proto == 17 && body.size >= 8 && body.u16(6) == 0) return true;
+    return sums_up(body.sum() + pseudo_sum(part.header, six, part.proto, body.size));
 }
 
 std::optional<Bytes> inner_of(const Bytes& frame, std::uint16_t gue_port) {

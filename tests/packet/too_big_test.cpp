@@ -135,6 +135,11 @@ std::vector<Case> others() {
     const Packet at_rate = sized(false, 1500, 80);
     const Packet at_rate6 = sized(true, 1500, 80);
     return {
+        {.name = "packet_by_broadcast_too_long",
+         .config = kConfig,
+         .in = eth({.dst = "ff:ff:ff:ff:ff:ff"}) / sized(false, 1500, 1014),
+         .want = drop(Reason::TOO_BIG_UNANSWERED),
+         .service = "ipip-4in4"},
         {.name = "l2_needs_no_room",
          .config = kConfig,
          .in = eth() / l2,
