@@ -2,6 +2,8 @@
 #include "kernel/instance.h"
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
+#include <sys/file.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -43,6 +45,17 @@ Result<void> pin(int fd, const std::string& path) {
     return fail(sys_error(saved, "pin " + path));
 }
 
+/// One process at a time owns an instance. The lock goes with its holder, however that ends.
+Result<UniqueFd> lock(const std::string& path) {
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd.valid() && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+    const int saved = errno;
+    if (fd.valid() && saved == EWOULDBLOCK)
+        return fail(Errc::conflict, "another sluiced holds " + path,
+                    "stop it; two on one host need two values of node.name");
+    return fail(sys_error(saved, "lock " + path));
+}
+
 }  // namespace
 
 Result<Instance> Instance::open(const std::string& bpffs, const std::string& node,
@@ -51,6 +64,7 @@ Result<Instance> Instance::open(const std::string& bpffs, const std::string& nod
     out.path_ = bpffs + "/" + node;
     for (const char* part : {"/root", "/state", "/gen"})
         SLC_CHECK(make_pin_directory(out.path_ + part), "instance " + node);
+    out.lock_ = SLC_TRY(lock(out.path_), "instance " + node);
     SLC_CHECK(out.open_root(isa), "instance " + node);
     for (const auto& name : list_pins(out.path_ + "/root")) {
         if (!name.starts_with(kLinkPrefix)) continue;
@@ -69,6 +83,10 @@ Result<void> Instance::open_root(InstructionSet isa) {
         root_progs_ = std::move(*progs);
         return {};
     }
+    // Nothing may be concluded from pins that are there and cannot be opened now: links that carry
+    // traffic lie beside them.
+    for (const auto* each : {&program, &progs})
+        if (!*each && each->error().code != Errc::not_found) return fail(each->error());
     // One without the other is the rest of a start that was interrupted before anything was
     // attached: links are made last.
     SLC_CHECK(remove_pins(path_ + "/root"), "root");
@@ -170,6 +188,9 @@ Result<void> Instance::activate(const Generation& generation, std::uint32_t numb
 
 Result<void> Instance::remove(const std::string& bpffs, const std::string& node) {
     const std::string path = bpffs + "/" + node;
+    const auto held = lock(path);
+    if (!held && held.error().code == Errc::not_found) return {};
+    if (!held) return fail(held.error());
     for (const auto& name : list_pins(path + "/root")) {
         if (!name.starts_with(kLinkPrefix)) continue;
         const auto link = get_pin(path + "/root/" + name);

@@ -28,7 +28,8 @@ namespace sluice::kernel {
 class Instance {
  public:
     /// Finds the instance of `node` below `bpffs`, or makes one. Creates directories as needed.
-    /// Errors: not_found when `bpffs` is not on a BPF file system; denied; conflict.
+    /// Errors: not_found when `bpffs` is not on a BPF file system; denied; conflict when another
+    /// process has it open.
     static Result<Instance> open(const std::string& bpffs, const std::string& node,
                                  InstructionSet isa);
 
@@ -53,7 +54,8 @@ class Instance {
     /// Pins `generation` as gen/<number>, makes it live, and unpins all others.
     Result<void> activate(const Generation& generation, std::uint32_t number);
 
-    /// Removes everything of `node`: links first, so that no packet meets half an instance.
+    /// Removes everything of `node`: links first, so that no packet meets half an instance. Errors:
+    /// conflict when it is open.
     static Result<void> remove(const std::string& bpffs, const std::string& node);
 
  private:
@@ -61,6 +63,7 @@ class Instance {
     Result<Attachment> adopt(const std::string& interface, std::uint32_t ifindex);
 
     std::string path_;
+    UniqueFd lock_;
     UniqueFd root_program_;
     UniqueFd root_progs_;
     std::map<std::string, UniqueFd> links_;

@@ -94,11 +94,35 @@ TEST_F(InstanceTest, attaches_activates_and_is_found_again) {
 }
 
 TEST_F(InstanceTest, remove_takes_everything_away) {
-    Instance instance = open();
-    ASSERT_TRUE(instance.attach("eth0", AttachMode::native));
+    ASSERT_TRUE(open().attach("eth0", AttachMode::native));
     ASSERT_TRUE(Instance::remove(g_bpffs + "/sluice", "test"));
     EXPECT_TRUE(list_pins(g_bpffs + "/sluice/test").empty());
     EXPECT_EQ(network_.output("ip link show eth0").find("xdp"), std::string::npos);
+}
+
+TEST_F(InstanceTest, belongs_to_one_at_a_time) {
+    Instance instance = open();
+    ASSERT_TRUE(instance.attach("eth0", AttachMode::native));
+    const auto second = Instance::open(g_bpffs + "/sluice", "test", *probe_instruction_set());
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, Errc::conflict);
+    const auto removed = Instance::remove(g_bpffs + "/sluice", "test");
+    ASSERT_FALSE(removed);
+    EXPECT_EQ(removed.error().code, Errc::conflict);
+    EXPECT_TRUE(instance.is_attached("eth0"));
+    EXPECT_TRUE(Instance::open(g_bpffs + "/sluice", "another", *probe_instruction_set()));
+    EXPECT_TRUE(Instance::remove(g_bpffs + "/sluice", "another"));
+}
+
+TEST_F(InstanceTest, pins_that_cannot_be_opened_keep_the_links) {
+    ASSERT_TRUE(open().attach("eth0", AttachMode::native));
+    const std::string program = g_bpffs + "/sluice/test/root/slc_root";
+    ASSERT_EQ(::rename(program.c_str(), (program + "_kept").c_str()), 0);
+    ASSERT_EQ(::mkdir(program.c_str(), 0750), 0);  // No object, and not absent either.
+    EXPECT_FALSE(Instance::open(g_bpffs + "/sluice", "test", *probe_instruction_set()));
+    ASSERT_EQ(::rmdir(program.c_str()), 0);
+    ASSERT_EQ(::rename((program + "_kept").c_str(), program.c_str()), 0);
+    EXPECT_TRUE(open().is_attached("eth0"));
 }
 
 TEST_F(InstanceTest, never_replaces_a_foreign_program) {
