@@ -69,7 +69,10 @@ Result<Instance> Instance::open(const std::string& bpffs, const std::string& nod
     for (const auto& name : list_pins(out.path_ + "/root")) {
         if (!name.starts_with(kLinkPrefix)) continue;
         auto link = get_pin(out.path_ + "/root/" + name);
-        if (link) out.links_.emplace(interface_of(name), std::move(*link));
+        if (link)
+            out.links_.emplace(interface_of(name), std::move(*link));
+        else if (link.error().code != Errc::not_found)
+            return fail(std::move(link).error().in("instance " + node));
     }
     return out;
 }
@@ -89,6 +92,7 @@ Result<void> Instance::open_root(InstructionSet isa) {
         if (!*each && each->error().code != Errc::not_found) return fail(each->error());
     // One without the other is the rest of a start that was interrupted before anything was
     // attached: links are made last.
+    is_new_ = true;
     SLC_CHECK(remove_pins(path_ + "/root"), "root");
     SLC_CHECK(make_pin_directory(path_ + "/root"), "root");
     BpfObject object = SLC_TRY(BpfObject::open(ObjectName::root, isa), "root");

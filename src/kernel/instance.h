@@ -38,7 +38,9 @@ class Instance {
 
     /// Number for the next generation: one more than any that is pinned.
     [[nodiscard]] std::uint32_t next_generation() const;
-    [[nodiscard]] bool has_generation() const { return next_generation() != 1; }
+    /// Whether one may be in force. An instance that was found, rather than made, counts as having
+    /// one: pins that cannot be listed now must not be taken for none.
+    [[nodiscard]] bool has_generation() const { return !is_new_ || next_generation() != 1; }
 
     /// Attaches the root program to an interface, or adopts the link that is pinned for it. A
     /// program of somebody else is never replaced. Errors: not_found, conflict (a foreign program),
@@ -66,6 +68,7 @@ class Instance {
     UniqueFd lock_;
     UniqueFd root_program_;
     UniqueFd root_progs_;
+    bool is_new_ = false;
     std::map<std::string, UniqueFd> links_;
 };
 

@@ -125,6 +125,14 @@ TEST_F(InstanceTest, pins_that_cannot_be_opened_keep_the_links) {
     EXPECT_TRUE(open().is_attached("eth0"));
 }
 
+TEST_F(InstanceTest, link_that_cannot_be_opened_is_an_error) {
+    EXPECT_FALSE(open().has_generation());
+    EXPECT_TRUE(open().has_generation());  // Found: nothing may be concluded from no pins.
+    const std::string link = g_bpffs + "/sluice/test/root/link_eth1";
+    ASSERT_EQ(::mkdir(link.c_str(), 0750), 0);
+    EXPECT_FALSE(Instance::open(g_bpffs + "/sluice", "test", *probe_instruction_set()));
+}
+
 TEST_F(InstanceTest, never_replaces_a_foreign_program) {
     auto other = BpfObject::open(ObjectName::root, *probe_instruction_set());
     ASSERT_TRUE(other);
