@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -85,11 +84,6 @@ void serve(int udp, int tcp, int stop) {
 }
 
 }  // namespace
-
-void go_first() {
-    const sched_param priority{1};
-    (void)::sched_setscheduler(0, SCHED_FIFO, &priority);
-}
 
 Result<EchoServer> EchoServer::start(const Namespace& where, const std::string& address,
                                      std::uint16_t port, unsigned cpu) {

@@ -15,11 +15,6 @@
 
 namespace sluice::bench {
 
-/// The calling thread runs before all ordinary ones (SCHED_FIFO), so that an echo waits for packets
-/// that are being worked on, and not for its turn with the generator's thread. Where that is not
-/// permitted nothing changes.
-void go_first();
-
 /// Answers on both protocols at `address`:`port` of a namespace, on one CPU, until destroyed.
 class EchoServer {
  public:

@@ -156,6 +156,11 @@ Result<void> pin_to_cpu(unsigned cpu) {
     return {};
 }
 
+void go_first() {
+    const sched_param priority{1};
+    (void)::sched_setscheduler(0, SCHED_FIFO, &priority);
+}
+
 unsigned last_cpu() {
     return static_cast<unsigned>(::sysconf(_SC_NPROCESSORS_ONLN) - 1);
 }

@@ -66,6 +66,10 @@ Result<void> write_json(const std::string& path, const nlohmann::json& document)
 Result<void> pin_to_cpu(unsigned cpu);
 unsigned last_cpu();
 
+/// The calling thread runs before all ordinary ones (SCHED_FIFO), so that a figure is of what is
+/// measured and not of what else the machine does. Where that is not permitted nothing changes.
+void go_first();
+
 /// A line on standard error that the next one replaces, when that is a terminal.
 void progress(const std::string& text);
 

@@ -5,7 +5,9 @@
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <vector>
 
 namespace sluice::bench {
@@ -34,16 +36,33 @@ Result<void> send_live(Driver& driver, std::uint32_t ifindex, unsigned queue, st
     return {};
 }
 
-Result<std::uint64_t> counted(Driver& driver) {
-    std::vector<std::uint64_t> counts(static_cast<std::size_t>(::libbpf_num_possible_cpus()));
+Result<void> reset_count(Driver& driver) {
+    const std::vector<bench_count> none(static_cast<std::size_t>(::libbpf_num_possible_cpus()));
+    const std::uint32_t slot = 0;
+    if (::bpf_map_update_elem(driver.map("bench_counted"), &slot, none.data(), BPF_ANY) == 0)
+        return {};
+    const int saved = errno;
+    return fail(sys_error(saved, "reset the counter"));
+}
+
+Result<double> counted_mpps(Driver& driver) {
+    std::vector<bench_count> counts(static_cast<std::size_t>(::libbpf_num_possible_cpus()));
     const std::uint32_t slot = 0;
     if (::bpf_map_lookup_elem(driver.map("bench_counted"), &slot, counts.data()) != 0) {
         const int saved = errno;
         return fail(sys_error(saved, "read the counter"));
     }
-    std::uint64_t sum = 0;
-    for (const std::uint64_t count : counts) sum += count;
-    return sum;
+    std::uint64_t first = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t last = 0;
+    std::uint64_t packets = 0;
+    for (const bench_count& count : counts) {
+        if (count.timed == 0) continue;
+        first = std::min<std::uint64_t>(first, count.first_ns);
+        last = std::max<std::uint64_t>(last, count.last_ns);
+        packets += count.timed;
+    }
+    if (packets == 0) return fail(Errc::internal, "no packet came back");
+    return 1e3 * static_cast<double>(packets) / static_cast<double>(last - first);
 }
 
 }  // namespace sluice::bench

@@ -18,7 +18,11 @@ namespace sluice::bench {
 Result<void> send_live(Driver& driver, std::uint32_t ifindex, unsigned queue, std::uint32_t packets,
                        const std::atomic<bool>* stop = nullptr);
 
-/// What the driver's bench_count has counted so far, all CPUs.
-Result<std::uint64_t> counted(Driver& driver);
+/// Sets the driver's bench_count to zero.
+Result<void> reset_count(Driver& driver);
+
+/// Millions of packets per second that bench_count has seen since, from its first look at the clock
+/// to its last: not the time that a call takes to begin and to end, which is 16 ms.
+Result<double> counted_mpps(Driver& driver);
 
 }  // namespace sluice::bench

@@ -6,7 +6,6 @@
 #include <linux/bpf.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <optional>
 #include <thread>
@@ -21,7 +20,6 @@ namespace sluice::bench {
 namespace {
 
 using Json = nlohmann::json;
-using Clock = std::chrono::steady_clock;
 
 const MacAddress kClientMac{{2, 0, 0, 0, 0, 0x10}};
 const MacAddress kBalancerMac{{2, 0, 0, 0, 0, 0x20}};
@@ -116,24 +114,23 @@ Result<void> LiveBench::set_up_linux(Kind kind) {
 }
 
 Result<double> LiveBench::send(Driver& driver, unsigned cores) {
-    const std::uint64_t before = SLC_TRY(counted(driver), "count");
+    SLC_CHECK(reset_count(driver), "count");
     std::vector<std::thread> senders;
     std::vector<Result<void>> outcomes(cores);
-    const auto start = Clock::now();
     for (unsigned cpu = 0; cpu < cores; ++cpu) {
         // One core: the last one, as in the test run.
         const unsigned on = cores == 1 ? last_cpu() : cpu;
         senders.emplace_back([&, cpu, on] {
             outcomes[cpu] = client_->enter();
             if (outcomes[cpu]) outcomes[cpu] = pin_to_cpu(on);
+            go_first();
             if (outcomes[cpu])
                 outcomes[cpu] = send_live(driver, client_index_, on, options_.packets);
         });
     }
     for (std::thread& sender : senders) sender.join();
-    const double us = std::chrono::duration<double, std::micro>(Clock::now() - start).count();
     for (Result<void>& outcome : outcomes) SLC_CHECK(std::move(outcome), "send");
-    return static_cast<double>(SLC_TRY(counted(driver), "count") - before) / us;
+    return counted_mpps(driver);
 }
 
 Result<void> LiveBench::round(Lane& lane, unsigned cores) {

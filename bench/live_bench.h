@@ -18,7 +18,7 @@
 namespace sluice::bench {
 
 struct LiveOptions {
-    std::uint32_t packets = 1'000'000;  ///< Of one burst, on each core; the best of four counts.
+    std::uint32_t packets = 300'000;  ///< Of one burst, on each core; the best of four counts.
     unsigned rounds = 7;
     bool peers = true;  ///< Linux forwarding and nftables too.
     std::string json;

@@ -164,6 +164,7 @@ class PacketBench {
 
 Result<void> PacketBench::prepare() {
     SLC_CHECK(pin_to_cpu(last_cpu()), "packet");
+    go_first();
     for (const std::string& argument : options_.pinned) {
         pinned_.push_back(SLC_TRY(PinnedTarget::open(argument), "packet"));
     }

@@ -43,6 +43,14 @@ struct bench_scenario {
     bench_u8 zero[6];
 };
 
+/* What bench_count has seen, on each CPU. The clock is read for every 64th packet only. */
+struct bench_count {
+    bench_u64 packets;
+    bench_u64 first_ns; /* of the first look at the clock */
+    bench_u64 last_ns;
+    bench_u64 timed; /* packets between the two looks */
+};
+
 /* The flow's source address and port: 32 bits that differ for all 2^32 flows, spread so that no
  * table sees an order. */
 #define BENCH_SOURCE_NET 0xc6120000u /* 198.18.0.0/15, RFC 2544: 17 bits of the flow */

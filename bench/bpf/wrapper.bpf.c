@@ -34,7 +34,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
-    __type(value, __u64);
+    __type(value, struct bench_count);
 } bench_counted SEC(".maps");
 
 /* The frame as it was before the last program under test, with the next packet in it. */
@@ -115,10 +115,15 @@ SEC("xdp.frags")
 int bench_count(struct xdp_md *ctx)
 {
     __u32 zero = 0;
-    __u64 *counted = bpf_map_lookup_elem(&bench_counted, &zero);
+    struct bench_count *count = bpf_map_lookup_elem(&bench_counted, &zero);
 
-    if (counted)
-        (*counted)++;
+    if (!count || ++count->packets & 63)
+        return XDP_DROP;
+    count->last_ns = bpf_ktime_get_ns();
+    if (count->first_ns)
+        count->timed += 64;
+    else
+        count->first_ns = count->last_ns;
     return XDP_DROP;
 }
 
