@@ -186,7 +186,8 @@ std::vector<Case> padding() {
                             .in = eth() / slack,
                             .want = tx(Reason::FORWARDED, tunnel(mode, to) / slack),
                             .backend = to,
-                            .flow = Flow{.dport = port, .proto = 17}});
+                            .flow = Flow{.dport = port, .proto = 17},
+                            .inner_sums = false});
         }
     return rows;
 }
