@@ -176,7 +176,6 @@ SLC_ASSERT_SIZE(struct slc_node, 128);
 #define SLC_VIP_PROTECTED \
     (1u << 5) /* a protected prefix: no VIP, but customer and policy are counted */
 #define SLC_VIP_ENDPOINT (1u << 6) /* an address of this node where tunnels of balancers end */
-#define SLC_VIP_ICMP (1u << 7)     /* answers echo requests */
 
 /*
  * A virtual address. The first vip_mask + 1 records are a table with two possible slots for each

@@ -112,7 +112,8 @@ SLC_INLINE int slc_decap_ecn(__u8 outer, __u8 inner)
     return inner;
 }
 
-SLC_INLINE __u16 slc_check_inner4(struct slc_cursor *cur, const struct slc_pkt *pkt, __u32 *vip)
+SLC_INLINE __u16 slc_check_inner4(struct slc_cursor *cur, const struct slc_pkt *pkt, __u32 room,
+                                  __u32 *vip)
 {
     struct slc_ip4 *ip = slc_take(cur, sizeof *ip);
     __u32 dst[4] = {};
@@ -122,6 +123,8 @@ SLC_INLINE __u16 slc_check_inner4(struct slc_cursor *cur, const struct slc_pkt *
 
     if (!ip)
         return SLC_REASON_HDR_TRUNCATED;
+    if (bpf_ntohs(ip->len_be) > room || bpf_ntohs(ip->len_be) < sizeof *ip)
+        return SLC_REASON_DECAP_HEADER;
     dst[3] = ip->dst_be;
     found = slc_find_vip(pkt, dst, 0, vip);
     if (!found || (found->flags & (SLC_VIP_ENDPOINT | SLC_VIP_PROTECTED)))
@@ -137,7 +140,8 @@ SLC_INLINE __u16 slc_check_inner4(struct slc_cursor *cur, const struct slc_pkt *
     return 0;
 }
 
-SLC_INLINE __u16 slc_check_inner6(struct slc_cursor *cur, const struct slc_pkt *pkt, __u32 *vip)
+SLC_INLINE __u16 slc_check_inner6(struct slc_cursor *cur, const struct slc_pkt *pkt, __u32 room,
+                                  __u32 *vip)
 {
     struct slc_ip6 *ip = slc_take(cur, sizeof *ip);
     __u32 dst[4];
@@ -146,6 +150,8 @@ SLC_INLINE __u16 slc_check_inner6(struct slc_cursor *cur, const struct slc_pkt *
 
     if (!ip)
         return SLC_REASON_HDR_TRUNCATED;
+    if (bpf_ntohs(ip->payload_len_be) + sizeof *ip > room)
+        return SLC_REASON_DECAP_HEADER;
 #pragma unroll
     for (int i = 0; i < 4; i++) dst[i] = ip->dst_be[i];
     found = slc_find_vip(pkt, dst, 1, vip);
@@ -203,7 +209,7 @@ SLC_INLINE __u16 slc_strip(struct xdp_md *ctx, const struct slc_pkt *pkt, __u32 
 SLC_INLINE int slc_stage_decap(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
     struct slc_cursor cur;
-    __u32 inner = 0, vip = 0;
+    __u32 inner = 0, vip = 0, room;
     __u16 fault;
     __u8 family = 0;
 
@@ -219,8 +225,13 @@ SLC_INLINE int slc_stage_decap(struct xdp_md *ctx, struct slc_pkt *pkt)
     fault = slc_tunnel_header(ctx, pkt, &inner, &family);
     if (fault)
         return slc_drop(ctx, pkt, SLC_STAGE_DECAP, fault);
+    /* Bytes of the outer packet from the inner one on; what follows is padding of Ethernet. */
+    room = pkt->l3_off + pkt->ip_len - inner;
+    if (inner >= pkt->l3_off + pkt->ip_len)
+        return slc_drop(ctx, pkt, SLC_STAGE_DECAP, SLC_REASON_DECAP_HEADER);
     cur = slc_cursor_at(ctx, inner, 1024);
-    fault = family == 4 ? slc_check_inner4(&cur, pkt, &vip) : slc_check_inner6(&cur, pkt, &vip);
+    fault = family == 4 ? slc_check_inner4(&cur, pkt, room, &vip)
+                        : slc_check_inner6(&cur, pkt, room, &vip);
     if (fault)
         return slc_drop(ctx, pkt, SLC_STAGE_DECAP, fault);
     fault = slc_strip(ctx, pkt, inner, family == 4 ? SLC_ETH_IP4 : SLC_ETH_IP6);

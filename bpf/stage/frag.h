@@ -100,20 +100,25 @@ SLC_INLINE int slc_frag_recall(struct slc_pkt *pkt)
             continue;
         pkt->rec.member = entry->member_stamp & SLC_SLOT_MEMBER_MASK;
         pkt->rec.service = entry->service;
-        return entry->tag == tag;
+        if (entry->tag == tag)
+            return 1;
+        break;
     }
+    pkt->rec.member = 0;
+    pkt->rec.service = 0;
     return 0;
 }
 
-SLC_INLINE int slc_frag_later(struct xdp_md *ctx, struct slc_pkt *pkt)
+SLC_INLINE int slc_frag_later(struct xdp_md *ctx, struct slc_pkt *pkt, const struct slc_vip *vip)
 {
     struct slc_service *service;
 
     /* RFC 1858 3.2.1: an offset of one would overwrite the flags of the first fragment. */
     if (pkt->proto == IPPROTO_TCP && pkt->frag_off == 8)
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_FRAG_TINY);
+    /* Where Linux has the ports that no service takes, it had the first fragment too. */
     if (!slc_frag_recall(pkt))
-        return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_FRAG_UNKNOWN);
+        return slc_unmatched(ctx, pkt, vip, SLC_REASON_FRAG_UNKNOWN);
     service = slc_services_at(pkt, pkt->rec.service);
     if (!service)
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_FRAG_UNKNOWN);
@@ -170,13 +175,13 @@ SLC_INLINE int slc_stage_frag(struct xdp_md *ctx, struct slc_pkt *pkt)
     if (fault)
         return slc_drop(ctx, pkt, SLC_STAGE_FRAG, fault);
     if (pkt->proto == icmp)
-        return slc_drop(ctx, pkt, SLC_STAGE_FRAG, SLC_REASON_FRAG_ICMP);
+        return slc_unmatched(ctx, pkt, vip, SLC_REASON_FRAG_ICMP);
     /* A later fragment of IPv6 may name an extension header that only the first one holds. */
     if (pkt->is_ip6 && pkt->frag_off)
-        return slc_frag_later(ctx, pkt);
+        return slc_frag_later(ctx, pkt, vip);
     if (pkt->proto != IPPROTO_TCP && pkt->proto != IPPROTO_UDP)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_PROTOCOL_UNSUPPORTED);
     if (pkt->frag_off)
-        return slc_frag_later(ctx, pkt);
+        return slc_frag_later(ctx, pkt, vip);
     return slc_frag_first(ctx, pkt, vip);
 }

@@ -7,12 +7,14 @@
 #include <bit>
 #include <cstdio>
 #include <random>
+#include <utility>
 
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "config/load.h"
 #include "config/parse.h"
+#include "kernel/grace_period.h"
 #include "kernel/instruction_set.h"
 #include "kernel/network.h"
 #include "plan/header_template.h"
@@ -45,6 +47,8 @@ std::uint32_t frag_buckets_for(long pages, long page_size) {
     return static_cast<std::uint32_t>(std::bit_floor(
         std::clamp<std::uint64_t>(share, SLC_FRAG_MIN_BUCKETS, SLC_FRAG_MAX_BUCKETS)));
 }
+
+constexpr std::chrono::seconds kRetryAddresses{10};
 
 Error config_error(const config::ParseOutcome& outcome) {
     std::string text;
@@ -136,7 +140,7 @@ Result<Controller::Live> Controller::prepare(config::Config config) {
     options.table_seed = random_word();
     options.generation = next.number;
     options.local_addresses = network_->local_addresses();
-    address_revision_ = network_->revision().addresses;
+    next.address_revision = network_->revision().addresses;
     options.frag_buckets = frag_buckets_for(::sysconf(_SC_PHYS_PAGES), ::sysconf(_SC_PAGESIZE));
     next.image = SLC_TRY(plan::compile(next.config, next.ids, options), "compile");
     const kernel::StateSizes sizes{next.image.highest_service + 1, next.image.highest_member + 1,
@@ -171,6 +175,8 @@ Result<void> Controller::make_live(Live next, const std::string& text) {
     network_->watch(both);
     auto outcome = swap_in(next);
     if (outcome) {
+        // The old generation's stages go with it: first let those leave that are inside.
+        (void)kernel::wait_for_packets();
         live_ = std::move(next);
         text_ = text;
     }
@@ -188,6 +194,7 @@ Result<void> Controller::swap_in(Live& next) {
                                : Result<void>(fail(std::move(attachments).error()));
     if (!swapped) {
         for (const auto& interface : added) (void)instance_->detach(interface);
+        attach_as_before();
         return swapped;
     }
     next.attachments = std::move(*attachments);
@@ -196,6 +203,15 @@ Result<void> Controller::swap_in(Live& next) {
         if (std::find(wanted.begin(), wanted.end(), interface) == wanted.end())
             (void)instance_->detach(interface);
     return {};
+}
+
+/// After a change that was refused half-way: interfaces whose mode it had changed go back. Those
+/// that are as they were are adopted, untouched.
+void Controller::attach_as_before() {
+    if (!live_) return;
+    for (const auto& was : live_->attachments)
+        (void)instance_->attach(
+            was.interface, was.generic ? kernel::AttachMode::generic : kernel::AttachMode::native);
 }
 
 Result<std::vector<kernel::Attachment>> Controller::attach(const config::Node& node,
@@ -257,36 +273,37 @@ void Controller::on_network() {
         return;
     }
     if (!live_) return;
-    for (const IpAddress& address : *changed) {
-        const plan::NextHop before = live_->hops[address];
-        auto outcome = write_hop(*live_, address);
-        if (!outcome)
-            log_event(LogLevel::error, "backend.template_failed",
-                      {{"address", address.text()}, {"error", outcome.error().what}});
-        const plan::NextHop& now = live_->hops[address];
-        if (now.state != before.state)
-            log_event(LogLevel::info, "backend.next_hop",
-                      {{"address", address.text()},
-                       {"state", plan::name_of(now.state)},
-                       {"why", now.why}});
+    for (const IpAddress& address : *changed) follow_hop(address);
+}
+
+void Controller::follow_hop(const IpAddress& address) {
+    const plan::NextHop before = live_->hops[address];
+    auto outcome = write_hop(*live_, address);
+    if (!outcome) {
+        live_->unwritten.insert(address);  // The next tick has reclaimed templates.
+        log_event(LogLevel::error, "backend.template_failed",
+                  {{"address", address.text()}, {"error", outcome.error().what}});
+        return;
     }
+    const plan::NextHop& now = live_->hops[address];
+    if (now.state != before.state)
+        log_event(
+            LogLevel::info, "backend.next_hop",
+            {{"address", address.text()}, {"state", plan::name_of(now.state)}, {"why", now.why}});
 }
 
 /// Where tunnels of other balancers end follows the node's addresses, unless they are configured:
-/// that is another generation of the same configuration.
+/// that is another generation of the same configuration, secrets included.
 void Controller::follow_addresses() {
-    const auto revision = network_->revision().addresses;
-    if (revision == address_revision_) return;
+    if (network_->revision().addresses == live_->address_revision) return;
     const auto& decap = live_->config.node.decap;
-    if (!decap || !decap->addresses.empty()) {
-        address_revision_ = revision;
-        return;
-    }
-    auto outcome = apply(std::string(text_));
+    const auto now = std::chrono::steady_clock::now();
+    if (!decap || !decap->addresses.empty() || now - addresses_retried_ < kRetryAddresses) return;
+    addresses_retried_ = now;
+    auto outcome = put_into_force(live_->config, std::string(text_));
     log_event(outcome ? LogLevel::info : LogLevel::error, "node.addresses_changed",
               {{"generation", std::to_string(live_->number)},
                {"error", outcome ? "" : outcome.error().what}});
-    address_revision_ = revision;
 }
 
 void Controller::on_tick() {
@@ -294,6 +311,8 @@ void Controller::on_tick() {
     if (!live_) return;
     follow_addresses();
     live_->generation->reclaim();
+    const std::set<IpAddress> again = std::exchange(live_->unwritten, {});
+    for (const IpAddress& address : again) follow_hop(address);
     attach_again();
 }
 

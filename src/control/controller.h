@@ -72,6 +72,8 @@ class Controller : public NodeView {
         std::map<IpAddress, std::vector<std::size_t>> members_at;  ///< Index into image.members.
         std::string digest;
         std::uint32_t number = 0;
+        std::uint64_t address_revision = 0;  ///< Of the node's addresses that it was built with.
+        std::set<IpAddress> unwritten;       ///< Changes that found no free header template.
     };
 
     Controller(Options options, std::unique_ptr<kernel::NetworkPort> network,
@@ -91,6 +93,7 @@ class Controller : public NodeView {
     Result<std::vector<kernel::Attachment>> attach(const config::Node& node,
                                                    std::vector<std::string>& added);
     Result<void> write_hop(Live& live, const IpAddress& address);
+    void follow_hop(const IpAddress& address);
     Result<void> write_member(Live& live, const plan::ImageMember& member,
                               const plan::NextHop& hop);
     Result<void> set_cell(Live& live, std::uint32_t member, std::uint32_t variant,
@@ -98,6 +101,7 @@ class Controller : public NodeView {
     Result<plan::IdStore> load_ids() const;
     Result<void> save_ids(const plan::IdStore& ids) const;
     void attach_again();
+    void attach_as_before();
     void follow_addresses();
 
     void fill_interfaces(NodeStatus& out) const;
@@ -114,7 +118,7 @@ class Controller : public NodeView {
     std::optional<Live> live_;
     std::string text_;
     ReloadStatus reload_;
-    std::uint64_t address_revision_ = 0;  ///< Of the node's addresses, when they were last read.
+    std::chrono::steady_clock::time_point addresses_retried_{};
     std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
 };
 

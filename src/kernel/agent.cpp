@@ -10,6 +10,7 @@
 
 #include "kernel/bpffs.h"
 #include "kernel/instruction_set.h"
+#include "kernel/state_maps.h"
 #include "kernel/tables.h"
 #include "plan/reasons.h"
 
@@ -67,8 +68,7 @@ Result<Agent> Agent::open(const AgentOptions& options) {
     if (earlier.valid())
         SLC_CHECK(out.object_.reuse_map(kCounters, earlier.get()), "agent");
     else
-        SLC_CHECK(out.object_.set_max_entries(kCounters,
-                                              std::uint32_t{SLC_REASON_COUNT} * SLC_FAMPROTO_COUNT),
+        SLC_CHECK(out.object_.set_max_entries(kCounters, kReasonRows * SLC_FAMPROTO_COUNT),
                   "agent");
     const Layout layout = lay_out(image, 0);
     SLC_CHECK(out.object_.set_node(&layout.node, sizeof layout.node), "agent");

@@ -2,8 +2,6 @@
 #include "kernel/generation.h"
 
 #include <bpf/bpf.h>
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "kernel/grace_period.h"
 #include "kernel/tables.h"
 
 namespace sluice::kernel {
@@ -37,6 +36,8 @@ constexpr Stage kStages[] = {
 bool needed(const Stage& stage, const slc_node& node) {
     return stage.features == 0 || (node.features & stage.features) != 0;
 }
+
+constexpr std::chrono::milliseconds kLongerThanAnyPacket{500};
 
 std::uint32_t cells_for(const plan::Image& image) {
     // Every cell may be rewritten once before the grace period ends, and cell 0 means "none".
@@ -133,11 +134,22 @@ void Generation::set_local(std::uint32_t member, bool local) {
 }
 
 void Generation::reclaim() {
-    if (retired_cells_.empty()) return;
-    // XDP programs run inside RCU read-side sections; this waits for those that run now.
-    if (::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0) return;
-    free_cells_.insert(free_cells_.end(), retired_cells_.begin(), retired_cells_.end());
-    retired_cells_.clear();
+    if (retired_cells_.empty() && ageing_cells_.empty()) return;
+    const auto take_back = [this](std::vector<std::uint32_t>& cells) {
+        free_cells_.insert(free_cells_.end(), cells.begin(), cells.end());
+        cells.clear();
+    };
+    if (wait_for_packets()) {
+        take_back(ageing_cells_);
+        take_back(retired_cells_);
+        return;
+    }
+    // Then cells rest for longer than any packet takes.
+    const auto now = std::chrono::steady_clock::now();
+    if (now - aged_since_ < kLongerThanAnyPacket) return;
+    take_back(ageing_cells_);
+    ageing_cells_.swap(retired_cells_);
+    aged_since_ = now;
 }
 
 Result<void> Generation::pin(const std::string& directory) const {

@@ -9,6 +9,7 @@
 ///   set_cell(member, ..) -> header templates, also while packets flow
 ///   pin(directory)       -> survives this process
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -74,6 +75,8 @@ class Generation {
     std::span<slc_template> templates_;
     std::vector<std::uint32_t> free_cells_;
     std::vector<std::uint32_t> retired_cells_;  ///< Packets may still read them.
+    std::vector<std::uint32_t> ageing_cells_;   ///< Retired before aged_since_: see reclaim().
+    std::chrono::steady_clock::time_point aged_since_{};
 };
 
 }  // namespace sluice::kernel

@@ -23,9 +23,6 @@ struct StateKind {
 
 namespace {
 
-/// Reasons are append-only: room for more than there will be keeps one map for ever.
-constexpr std::uint32_t kReasonRows = 256;
-
 constexpr StateKind kKinds[] = {
     {"slc_reason_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0,
      kReasonRows* SLC_FAMPROTO_COUNT, false},
@@ -37,7 +34,6 @@ constexpr StateKind kKinds[] = {
     {"slc_limiters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_limiter), 0, 1, false},
     {"slc_frags", BPF_MAP_TYPE_ARRAY, sizeof(slc_frag_bucket), BPF_F_MMAPABLE, 0, false},
 };
-static_assert(SLC_REASON_COUNT <= kReasonRows);
 
 std::uint32_t wanted_entries(const StateKind& kind, const StateSizes& sizes) {
     const std::string name = kind.name;

@@ -17,6 +17,11 @@
 
 namespace sluice::kernel {
 
+/// Rows of slc_reason_counters. Reasons are append-only: room for more than there will be keeps one
+/// map for ever, in the agent too.
+inline constexpr std::uint32_t kReasonRows = 256;
+static_assert(SLC_REASON_COUNT <= kReasonRows);
+
 /// Entries that a generation needs.
 struct StateSizes {
     std::uint32_t services = 0;

@@ -189,7 +189,6 @@ class Compiler {
     void add_service(const config::Service& service) {
         slc_vip& vip = vip_of(service.vip);
         const std::uint32_t id = ids_.services.find(service.name);
-        vip.flags |= SLC_VIP_ICMP;
         if (service.unmatched == config::Unmatched::pass) vip.flags |= SLC_VIP_PASS_UNMATCHED;
         if (vip.customer == 0) vip.customer = image_.services[id].customer;
         if (vip.policy == 0) vip.policy = image_.services[id].policy;

@@ -133,6 +133,21 @@ TEST_F(ControllerTest, interfaces_come_and_go_with_the_configuration) {
     EXPECT_NE(network_.output("ip link show eth1").find("xdp"), std::string::npos);
 }
 
+TEST_F(ControllerTest, refused_change_of_the_xdp_mode_is_taken_back) {
+    write(kHead + service("web", "10.0.0.5"));
+    start();
+    ASSERT_TRUE(controller_->apply_file());
+    write(
+        "version: 1\nnode: {name: test, interfaces: [eth0, nowhere0], xdp_mode: generic}\n"
+        "services:\n" +
+        service("web", "10.0.0.5"));
+    EXPECT_FALSE(controller_->apply_file());
+    const std::string link = network_.output("ip link show eth0");
+    EXPECT_EQ(link.find("xdpgeneric"), std::string::npos) << link;
+    EXPECT_NE(link.find("xdp"), std::string::npos) << link;
+    EXPECT_EQ(controller_->status().interfaces.at(0).xdp_mode, "native");
+}
+
 TEST_F(ControllerTest, next_hops_are_followed) {
     write(kHead + service("web", "10.0.0.5, 10.0.0.6"));
     start();
