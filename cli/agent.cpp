@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <systemd/sd-daemon.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <nlohmann/json.hpp>
 
@@ -49,11 +51,24 @@ void report_attached(const kernel::Agent& agent) {
     }
 }
 
-/// Until SIGTERM or SIGINT; the kernel does the work meanwhile.
-Result<void> wait_for_the_end() {
+/// Until SIGTERM or SIGINT; the kernel does the work meanwhile. An interface that is made anew is
+/// attached again.
+Result<void> wait_for_the_end(kernel::Agent& agent) {
     const auto loop = SLC_TRY(api::Loop::open(), "agent");
     for (const int number : {SIGTERM, SIGINT})
         SLC_CHECK(loop->on_signal(number, [&loop] { loop->stop(); }), "agent");
+    std::vector<std::string> lost;
+    loop->every(std::chrono::seconds(1), [&agent, &lost] {
+        auto now = agent.attach_again();
+        for (const std::string& interface : now)
+            if (std::find(lost.begin(), lost.end(), interface) == lost.end())
+                log_event(LogLevel::warning, "interface.lost", {{"interface", interface}});
+        for (const std::string& interface : lost)
+            if (std::find(now.begin(), now.end(), interface) == now.end())
+                log_event(LogLevel::warning, "interface.attached_again",
+                          {{"interface", interface}});
+        lost = std::move(now);
+    });
     ::sd_notify(0, "READY=1\nSTATUS=stripping tunnels");
     SLC_CHECK(loop->run(), "agent");
     ::sd_notify(0, "STOPPING=1");
@@ -88,7 +103,7 @@ Result<int> run_agent_run(const Options& options) {
     log_event(LogLevel::info, "agent.ready",
               {{"vips", std::to_string(config->vips.size())},
                {"from", std::to_string(config->from.size())}});
-    SLC_CHECK(wait_for_the_end(), "agent run");
+    SLC_CHECK(wait_for_the_end(agent), "agent run");
     if (options.agent.keep) SLC_CHECK(agent.keep(), "agent run");
     log_event(LogLevel::info, "agent.stopped",
               {{"data_plane", options.agent.keep ? "stays attached" : "detached"}});

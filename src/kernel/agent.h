@@ -33,8 +33,9 @@ struct AgentCounter {
 
 class Agent {
  public:
-    /// Loads and attaches. Pins left by an earlier agent of that directory are replaced, its
-    /// counters continued. Errors: as attach_xdp and BpfObject::load.
+    /// Loads and attaches. Where an earlier agent of that directory left its pins (killed, or told
+    /// to keep them), its links change over to the new program without a gap and its counters go
+    /// on. Errors: conflict when that agent still runs; as attach_xdp and BpfObject::load.
     static Result<Agent> open(const AgentOptions& options);
 
     [[nodiscard]] const std::vector<Attachment>& attachments() const { return attachments_; }
@@ -43,24 +44,32 @@ class Agent {
     /// The same from the pins of a running agent. Errc::not_found when there is none.
     static Result<std::vector<AgentCounter>> counters_of(const std::string& bpffs);
 
+    /// Attaches where an interface was made anew since; names those that could not be.
+    std::vector<std::string> attach_again();
+
     /// Ends without detaching: the pinned links go on. Without pins this is an error.
     Result<void> keep();
-    /// Takes everything of a pinned agent away.
+    /// Takes everything of a pinned agent away. Errc::conflict while it runs.
     static Result<void> remove(const std::string& bpffs);
 
     Agent(Agent&&) noexcept = default;
-    Agent& operator=(Agent&&) noexcept = default;
+    Agent& operator=(Agent&&) = delete;
     ~Agent();
 
  private:
-    explicit Agent(BpfObject object) : object_(std::move(object)) {}
-    Result<void> attach_all(const AgentOptions& options);
-    [[nodiscard]] bool owns_pins() const;
+    Agent(BpfObject object, AgentOptions options)
+        : object_(std::move(object)), options_(std::move(options)) {}
+    Result<void> pin_counters();
+    Result<void> attach(const std::string& interface);
+    Result<XdpLink> take_over(const std::string& interface, std::uint32_t ifindex) const;
+    void drop_other_links() const;
+    [[nodiscard]] std::string link_pin(std::uint32_t ifindex) const;
 
     BpfObject object_;
-    std::vector<UniqueFd> links_;
+    AgentOptions options_;
+    UniqueFd lock_;
+    std::vector<UniqueFd> links_;  ///< Parallel to attachments_.
     std::vector<Attachment> attachments_;
-    std::string bpffs_;
     bool kept_ = false;
 };
 

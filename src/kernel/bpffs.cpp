@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/bpffs.h"
 
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -41,6 +43,15 @@ Result<void> make_pin_directory(const std::string& path) {
         return fail(Errc::not_found, path + " is not on a BPF file system",
                     "mount one: mount -t bpf bpf /sys/fs/bpf");
     return {};
+}
+
+Result<UniqueFd> lock_pins(const std::string& path, const char* holder, const char* hint) {
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd.valid() && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+    const int saved = errno;
+    if (fd.valid() && saved == EWOULDBLOCK)
+        return fail(Errc::conflict, std::string(holder) + " holds " + path, hint);
+    return fail(sys_error(saved, "lock " + path));
 }
 
 Result<void> remove_pins(const std::string& path) {

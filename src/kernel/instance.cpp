@@ -3,7 +3,6 @@
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
-#include <sys/file.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -45,15 +44,10 @@ Result<void> pin(int fd, const std::string& path) {
     return fail(sys_error(saved, "pin " + path));
 }
 
-/// One process at a time owns an instance. The lock goes with its holder, however that ends.
+/// One process at a time owns an instance.
 Result<UniqueFd> lock(const std::string& path) {
-    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (fd.valid() && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
-    const int saved = errno;
-    if (fd.valid() && saved == EWOULDBLOCK)
-        return fail(Errc::conflict, "another sluiced holds " + path,
-                    "stop it; two on one host need two values of node.name");
-    return fail(sys_error(saved, "lock " + path));
+    return lock_pins(path, "another sluiced",
+                     "stop it; two on one host need two values of node.name");
 }
 
 }  // namespace

@@ -108,10 +108,6 @@ Result<std::uint32_t> link_ifindex(int link_fd) {
     return info.xdp.ifindex;
 }
 
-Result<std::uint32_t> link_id(int link_fd) {
-    return SLC_TRY(info_of(link_fd), "link").id;
-}
-
 Result<bool> is_generic(std::uint32_t ifindex) {
     LIBBPF_OPTS(bpf_xdp_query_opts, options);
     const int error = ::bpf_xdp_query(static_cast<int>(ifindex), 0, &options);

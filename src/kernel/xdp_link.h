@@ -36,9 +36,6 @@ Result<XdpLink> attach_xdp(int program_fd, const std::string& interface, AttachM
 /// The interface a link holds; 0 when its device is gone.
 Result<std::uint32_t> link_ifindex(int link_fd);
 
-/// The kernel's number of a link.
-Result<std::uint32_t> link_id(int link_fd);
-
 /// Index of an interface. Errc::not_found when there is none of that name.
 Result<std::uint32_t> ifindex_of(const std::string& interface);
 

@@ -294,27 +294,70 @@ TEST(BpfObject, telling_line_skips_the_statistics) {
     EXPECT_EQ(telling_line("processed 6 insns\n"), "");
 }
 
-TEST_F(InstanceTest, agent_attaches_counts_and_goes) {
-    AgentOptions options;
-    options.interfaces = {"eth0"};
-    options.vips = {*IpPrefix::parse("192.0.2.10")};
-    options.from = {*IpPrefix::parse("10.255.0.0/24")};
-    options.bpffs = g_bpffs + "/agent";
+class AgentTest : public InstanceTest {
+ protected:
+    AgentTest() {
+        options_.interfaces = {"eth0"};
+        options_.vips = {*IpPrefix::parse("192.0.2.10")};
+        options_.from = {*IpPrefix::parse("10.255.0.0/24")};
+        options_.bpffs = g_bpffs + "/agent";
+    }
+    bool attached() {
+        return network_.output("ip link show eth0").find("xdp") != std::string::npos;
+    }
+    AgentOptions options_;
+};
+
+TEST_F(AgentTest, attaches_counts_and_goes) {
     {
-        auto agent = Agent::open(options);
+        const auto agent = Agent::open(options_);
         ASSERT_TRUE(agent) << agent.error().what;
-        const auto counters = Agent::counters_of(options.bpffs);
+        EXPECT_TRUE(attached());
+        const auto counters = Agent::counters_of(options_.bpffs);
         ASSERT_TRUE(counters) << counters.error().what;
         EXPECT_FALSE(counters->empty());
-        auto second = Agent::open(options);
-        ASSERT_TRUE(second) << "an agent replaces the one before it: " << second.error().what;
-        ASSERT_TRUE(second->keep());
     }
-    EXPECT_NE(network_.output("ip link show eth0").find("xdp"), std::string::npos)
-        << "kept agents go on without their process";
-    ASSERT_TRUE(Agent::remove(options.bpffs));
-    EXPECT_EQ(network_.output("ip link show eth0").find("xdp"), std::string::npos);
-    EXPECT_FALSE(Agent::counters_of(options.bpffs));
+    EXPECT_FALSE(attached());
+    EXPECT_FALSE(Agent::counters_of(options_.bpffs));
+}
+
+TEST_F(AgentTest, belongs_to_one_at_a_time) {
+    const auto agent = Agent::open(options_);
+    ASSERT_TRUE(agent) << agent.error().what;
+    const auto second = Agent::open(options_);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, Errc::conflict);
+    const auto removed = Agent::remove(options_.bpffs);
+    ASSERT_FALSE(removed);
+    EXPECT_EQ(removed.error().code, Errc::conflict);
+    EXPECT_TRUE(attached());
+}
+
+TEST_F(AgentTest, takes_over_what_an_earlier_one_kept) {
+    {
+        auto agent = Agent::open(options_);
+        ASSERT_TRUE(agent) << agent.error().what;
+        ASSERT_TRUE(agent->keep());
+    }
+    EXPECT_TRUE(attached()) << "kept agents go on without their process";
+    {
+        const auto next = Agent::open(options_);
+        ASSERT_TRUE(next) << next.error().what;
+        EXPECT_TRUE(attached());
+    }
+    EXPECT_FALSE(attached());
+    ASSERT_TRUE(Agent::remove(options_.bpffs)) << "nothing to remove is no error";
+}
+
+TEST_F(AgentTest, follows_an_interface_that_was_made_anew) {
+    auto agent = Agent::open(options_);
+    ASSERT_TRUE(agent) << agent.error().what;
+    EXPECT_TRUE(agent->attach_again().empty());
+    network_.run("ip link del eth0");
+    EXPECT_EQ(agent->attach_again(), std::vector<std::string>{"eth0"});
+    network_.run("ip link add eth0 type veth peer name peer0 && ip link set eth0 up");
+    EXPECT_TRUE(agent->attach_again().empty());
+    EXPECT_TRUE(attached());
 }
 
 }  // namespace
