@@ -6,6 +6,7 @@ add_executable(packet_fuzz packet_fuzz.cpp packet_mutate.cpp packet_invariants.c
 target_link_libraries(packet_fuzz PRIVATE sluice_packet_bench CLI11::CLI11 GTest::gtest)
 target_include_directories(packet_fuzz PRIVATE ${CMAKE_SOURCE_DIR})
 sluice_compile_flags(packet_fuzz)
+target_compile_definitions(packet_fuzz PRIVATE SLUICE_FUZZ_OUT="${CMAKE_CURRENT_BINARY_DIR}")
 
 function(sluice_packet_fuzz name iterations seed labels timeout)
     add_test(NAME ${name} COMMAND packet_fuzz --iterations ${iterations} --seed ${seed}

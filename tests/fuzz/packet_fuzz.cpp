@@ -190,11 +190,12 @@ void report(const Target& target, const Bytes& in, const RunResult& run, const s
     for (const auto& [name, value] : dissect(in))
         fmt::print("  {} {}\n", name, value.substr(0, 60));
     fmt::print("replay: packet_fuzz --config {} --replay {}\n", target.config, hex_of(in));
-    auto file = PcapWriter::open("packet_fuzz.pcapng");
+    const std::string path = std::string(SLUICE_FUZZ_OUT) + "/packet_fuzz.pcapng";
+    auto file = PcapWriter::open(path);
     if (!file) return;
     file->write(in, "sent: " + what);
     file->write(run.frame, name_of(run.verdict));
-    fmt::print("frames: packet_fuzz.pcapng\n");
+    fmt::print("frames: {}\n", path);
 }
 
 /// One frame; what was violated, if anything.
