@@ -148,7 +148,7 @@ Result<void> LatencyBench::build_backend() {
         options.vips = {*IpPrefix::parse(kVip4)};
         options.from = {*IpPrefix::parse("10.255.0.0/24")};
         options.mode = kNative;
-        agent_ = SLC_TRY(kernel::Agent::open(options), "agent");
+        agent_.emplace(SLC_TRY(kernel::Agent::open(options), "agent"));
     }
     server_.emplace(SLC_TRY(EchoServer::start(*backend_, kVip4, kEchoPort, 0), "backend"));
     return {};
