@@ -228,7 +228,7 @@ SLC_INLINE int slc_forward(struct xdp_md *ctx, struct slc_pkt *pkt,
         return slc_drop(ctx, pkt, SLC_STAGE_FORWARD, SLC_REASON_BACKEND_UNRESOLVED);
     overhead = tmpl->len - tmpl->l2_len;
     if (SLC_UNLIKELY(pkt->ip_len + overhead > tmpl->mtu)) {
-        pkt->mtu = tmpl->mtu - overhead;
+        pkt->mtu = tmpl->mtu > overhead ? tmpl->mtu - overhead : 0;
         return slc_continue(ctx, pkt, SLC_STAGE_FORWARD, SLC_TAIL_TOO_BIG);
     }
     slc_trim(ctx, pkt);
