@@ -118,6 +118,13 @@ Result<Json> read_recorded(const std::string& path) {
     return out;
 }
 
+/// Ratios carry over from day to day, and not from one kind of processor to another.
+bool same_machine(const Json& recorded) {
+    const Json here = describe_run("")["machine"];
+    const Json there = recorded.value("machine", Json::object());
+    return there.value("cpu", "") == here["cpu"] && there.value("cpus", 0) == here["cpus"];
+}
+
 Result<Json> record(const GateOptions& options) {
     // The median of three measurements: a record that is too good by chance would fail everybody.
     std::map<std::string, std::vector<double>> all;
@@ -168,15 +175,14 @@ Result<Json> run_gate(const GateOptions& options, std::vector<Asked>&) {
         rows.push_back({{"what", name}, {"recorded", before}, {"now", cost}, {"slower", failed}});
     }
     fmt::print("{}\n", table.text());
-    if (recorded.contains("machine") && recorded["machine"] != describe_run("")["machine"])
-        fmt::print("recorded on another machine: {}\n", recorded["machine"].dump());
     SLC_CHECK(write_json(options.json, {{"gate", rows}}), "gate");
-    if (!slower.empty())
-        return fail(
-            Errc::conflict,
-            fmt::format("slower than recorded: {} of {} ratios", slower.size(), best.size()),
-            "if that is meant, record the new figures: ./dev bench gate --record");
-    return Json{{"gate", rows}};
+    if (slower.empty()) return Json{{"gate", rows}};
+    if (!same_machine(recorded))
+        return fail(Errc::unsupported, "nothing can be said: recorded on another kind of machine",
+                    "record figures on this one: ./dev bench gate --record");
+    return fail(Errc::conflict,
+                fmt::format("slower than recorded: {} of {} ratios", slower.size(), best.size()),
+                "if that is meant, record the new figures: ./dev bench gate --record");
 }
 
 }  // namespace sluice::bench

@@ -22,7 +22,8 @@ struct GateOptions {
     std::string json;
 };
 
-/// Errc::conflict when something became slower; the table is printed.
+/// Prints the table. Errors: conflict when something became slower; unsupported when something
+/// looks slower, but the record is of another kind of machine.
 Result<nlohmann::json> run_gate(const GateOptions& options, std::vector<Asked>& asked);
 
 }  // namespace sluice::bench

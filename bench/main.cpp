@@ -21,14 +21,15 @@ std::string command_of(int argc, char** argv) {
     return out;
 }
 
-/// Exit codes as everywhere in Sluice: 0 done, 1 failed, 64 usage.
+/// Exit codes as everywhere in Sluice: 0 done, 1 failed, 64 usage; and 77, which ctest counts as
+/// skipped, for what cannot be judged here.
 int finish(Result<nlohmann::json> outcome, const std::vector<Asked>& asked,
            const std::string& command, const std::string& json) {
     progress("");
     if (!outcome) {
         fmt::print(stderr, "error: {}\n", outcome.error().what);
         if (!outcome.error().hint.empty()) fmt::print(stderr, "hint: {}\n", outcome.error().hint);
-        return 1;
+        return outcome.error().code == Errc::unsupported ? 77 : 1;
     }
     if (!asked.empty()) fmt::print("{}\n", text_of(asked));
     nlohmann::json document = describe_run(command);
