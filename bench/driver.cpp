@@ -130,22 +130,23 @@ Result<Driver> Driver::load(const Packets& packets) {
         set_global(out.object_.get(), ".rodata.scenario", &out.scenario_, sizeof out.scenario_),
         "benchmark");
     SLC_CHECK(load_object(out.object_.get(), "wrapper"), "benchmark");
-    SLC_CHECK(out.begin_at(packets.start % packets.flows), "benchmark");
     return out;
 }
 
-Result<void> Driver::begin_at(std::uint64_t flow) {
-    struct {
-        struct {
-            std::uint64_t next;
-            std::uint64_t zero[7];
-        } turns[64];
-    } content{};
-    for (auto& turn : content.turns) turn.next = flow;
+Result<void> Driver::set_order(std::uint64_t first, std::uint64_t stride) {
+    // As struct bench_turn in bpf/writer.h.
+    struct Turn {
+        std::uint64_t next, paced, due_ns, early, stride, zero[3];
+    };
+    std::array<Turn, 64> turns{};
+    for (Turn& turn : turns) {
+        turn.next = first % scenario_.flows;
+        turn.stride = stride;
+    }
     const std::uint32_t slot = 0;
-    if (::bpf_map_update_elem(map(".bss"), &slot, &content, BPF_ANY) == 0) return {};
+    if (::bpf_map_update_elem(map(".bss"), &slot, turns.data(), BPF_ANY) == 0) return {};
     const int saved = errno;
-    return fail(sys_error(saved, "set the first flow"));
+    return fail(sys_error(saved, "set the order of flows"));
 }
 
 Result<void> Driver::aim(int program, bool frags) {

@@ -34,7 +34,6 @@ inline constexpr std::uint64_t kEveryFlow = 1ull << 32;  ///< A flood: none come
 struct Packets {
     Traffic traffic = Traffic::tcp4;
     std::uint64_t flows = 100;
-    std::uint64_t start = 0;    ///< Flow that comes first.
     std::uint64_t pace_ns = 0;  ///< Live frames: time for 64 packets; 0: no limit.
     MacAddress source{{2, 0, 0, 0, 0, 1}};
     MacAddress destination{{2, 0, 0, 0, 0, 2}};
@@ -63,6 +62,10 @@ class Driver {
  public:
     static Result<Driver> load(const Packets& packets);
 
+    /// Flows from now on: from `first` in steps of `stride`, which has no factor in common with
+    /// their number, so that all come before one comes again.
+    Result<void> set_order(std::uint64_t first, std::uint64_t stride);
+
     /// What the next runs tail-call. `frags`: the program is of section xdp.frags.
     Result<void> aim(int program, bool frags);
 
@@ -81,8 +84,6 @@ class Driver {
     [[nodiscard]] std::uint32_t frame_len() const { return scenario_.frame_len; }
 
  private:
-    Result<void> begin_at(std::uint64_t flow);
-
     ObjectPtr object_;
     bench_scenario scenario_{};
     bool frags_ = true;

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
-#include <memory>
+#include <numeric>
 #include <optional>
 
 #include "bench/driver.h"
@@ -143,6 +143,7 @@ class PacketBench {
     [[nodiscard]] std::vector<Program> programs_for(const Scenario& scenario) const;
     Result<void> check(Lane& lane, const Program& program);
     Result<void> warm_classic(Lane& lane);
+    Result<void> shuffle(Lane& lane, unsigned round);
     Result<void> round(Lane& lane, bool with_classic);
     [[nodiscard]] const Series* find(const std::string& scenario, const std::string& program) const;
     void ask(std::vector<Asked>& asked) const;
@@ -190,9 +191,8 @@ Result<void> PacketBench::load(unsigned round) {
     for (Lane& lane : lanes_) {
         const Scenario& scenario = lane.scenario;
         progress("loading: " + scenario.name);
-        Packets packets{scenario.traffic, scenario.flows};
-        packets.start = 5ull * round * options_.repeat;
-        lane.driver = SLC_TRY(Driver::load(packets), scenario.name);
+        lane.driver = SLC_TRY(Driver::load({scenario.traffic, scenario.flows}), scenario.name);
+        SLC_CHECK(shuffle(lane, round), scenario.name);
         if (sluice_.contains(scenario.setup)) continue;
         sluice_.emplace(scenario.setup,
                         SLC_TRY(SluiceTarget::load(setup_of(scenario.setup)), scenario.setup));
@@ -243,9 +243,21 @@ Result<void> PacketBench::warm_classic(Lane& lane) {
     progress("showing flows to classic: " + lane.scenario.name);
     SLC_CHECK(classic_->limit_new_flows(false), "warm");
     SLC_CHECK(lane.driver->aim(classic_->program(), true), "warm");
+    SLC_CHECK(lane.driver->set_order(0, 1), "warm");
     SLC_CHECK(lane.driver->run(static_cast<std::uint32_t>(flows)), "warm");
     SLC_CHECK(classic_->limit_new_flows(true), "warm");
-    return {};
+    return shuffle(lane, 0);
+}
+
+/// Flows do not come in the order in which a table has first seen them, where entries that lie side
+/// by side would be fetched ahead: steps of about the golden section, prime to all numbers of
+/// flows.
+Result<void> PacketBench::shuffle(Lane& lane, unsigned round) {
+    const std::uint64_t flows = lane.scenario.flows;
+    const std::uint64_t stride = flows == kEveryFlow ? 1 : flows * 618 / 1000 | 1;
+    std::uint64_t coprime = stride;
+    while (std::gcd(coprime, flows) != 1) coprime += 2;
+    return lane.driver->set_order(5ull * round * options_.repeat, coprime);
 }
 
 Result<void> PacketBench::round(Lane& lane, bool with_classic) {

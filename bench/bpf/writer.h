@@ -27,7 +27,8 @@ struct bench_turn {
     __u64 paced;  /* packets asked for, sent or not */
     __u64 due_ns; /* when the next 64 may go */
     __u64 early;
-    __u64 zero[4];
+    __u64 stride; /* from one flow to the next, below the number of flows; 0 is 1 */
+    __u64 zero[3];
 };
 struct bench_turn bench_turns[64] SEC(".bss");
 
@@ -56,7 +57,9 @@ BENCH_INLINE __u32 bench_next_flow(void)
     struct bench_turn *turn = &bench_turns[bpf_get_smp_processor_id() & 63];
     __u64 index = turn->next;
 
-    turn->next = index + 1 < bench_scenario.flows ? index + 1 : 0;
+    turn->next = index + (turn->stride ?: 1);
+    if (turn->next >= bench_scenario.flows)
+        turn->next -= bench_scenario.flows;
     return bench_spread((__u32)(index + bench_scenario.first_flow));
 }
 
