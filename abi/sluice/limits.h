@@ -45,3 +45,14 @@
  * 1,280 of RFC 4443 2.4(c). Both are multiples of what bpf_csum_diff takes. */
 #define SLC_ICMP4_QUOTE_LEN 512
 #define SLC_ICMP6_QUOTE_LEN 1024
+
+/* The flow table (flow.h). */
+#define SLC_FLOW_WAYS 8    /* entries of a bucket: one cache line */
+#define SLC_FLOW_CLASSES 4 /* enum slc_flow_class */
+#define SLC_FLOW_MIN_LOG2 6
+#define SLC_FLOW_MAX_LOG2 23     /* buckets: 64 M entries, 512 MiB */
+#define SLC_FLOW_MIN_SHIFT 28    /* a tick of 0.27 s: a sweep has 8 s */
+#define SLC_FLOW_MAX_SHIFT 40    /* 18 min */
+#define SLC_FLOW_MAX_TICKS 224   /* longest lifetime; the rest of the byte tells what has expired */
+#define SLC_MAX_LIFETIME_S 86400 /* a day */
+#define SLC_TCP_OPTIONS_LEN 40   /* most bytes of options that a TCP header holds */

@@ -22,6 +22,7 @@ using slc_u8 = std::uint8_t;
 using slc_u16 = std::uint16_t;
 using slc_u32 = std::uint32_t;
 using slc_u64 = std::uint64_t;
+using slc_s64 = std::int64_t;
 #define SLC_ASSERT_SIZE(type, size) static_assert(sizeof(type) == (size), #type)
 #else
 #include <linux/types.h>
@@ -29,11 +30,12 @@ typedef __u8 slc_u8;
 typedef __u16 slc_u16;
 typedef __u32 slc_u32;
 typedef __u64 slc_u64;
+typedef __s64 slc_s64;
 #define SLC_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
 #endif
 
 /* Changes whenever a layout or a meaning below does; kept in the instance's metadata. */
-#define SLC_ABI_VERSION 1
+#define SLC_ABI_VERSION 2
 
 /* ---- verdicts, stages, reasons ---- */
 
@@ -133,6 +135,10 @@ SLC_ASSERT_SIZE(struct slc_service_counter, 32);
 #define SLC_FEATURE_DSCP_COPY (1u << 16)
 #define SLC_FEATURE_AFFINITY_SOURCE (1u << 17)
 #define SLC_FEATURE_AFFINITY_SOURCE_PORT (1u << 18)
+#define SLC_FEATURE_TRACKING (1u << 19)      /* some service remembers flows */
+#define SLC_FEATURE_FLOWS_OLD (1u << 20)     /* a flow table of another size is being left */
+#define SLC_FEATURE_CONNECTION_ID (1u << 21) /* some service routes QUIC by connection id */
+#define SLC_FEATURE_TCP_SERVER_ID (1u << 22) /* some service routes TCP by server id */
 
 /* Constants of the program, in .rodata: the specialisation. */
 struct slc_node {
@@ -161,10 +167,17 @@ struct slc_node {
     slc_u32 members_at;
     slc_u32 templates;
     slc_u32 templates_at;
+    slc_u32 accounts; /* one for each group, and [0], what none of them has reserved */
+    slc_u32 accounts_at;
     slc_u16 gue_port_be; /* destination port of GUE, 6080 by IANA */
-    slc_u8 zero[6];
+    /* The flow table (flow.h): log2 of its buckets, and of the nanoseconds of its tick. */
+    slc_u8 flow_log2;
+    slc_u8 flow_shift;
+    slc_u8 flow_old_log2; /* of the table that is being left; see SLC_FEATURE_FLOWS_OLD */
+    slc_u8 flow_old_shift;
+    slc_u8 zero[2];
 };
-SLC_ASSERT_SIZE(struct slc_node, 128);
+SLC_ASSERT_SIZE(struct slc_node, 136);
 
 /* ---- destination -> service ---- */
 
@@ -240,6 +253,18 @@ enum slc_affinity {
     (1u << 0) /* outer DSCP from the packet (RFC 2983 uniform); else 0 \
                */
 
+#define SLC_SERVICE_TRACK_ALWAYS (1u << 1) /* every new flow is remembered */
+#define SLC_SERVICE_TRACK_NEVER (1u << 2)  /* none is: packets follow `current`, whatever happens \
+                                            */
+
+/* How a packet may name its backend itself. */
+enum slc_id_format {
+    SLC_ID_NONE = 0,
+    SLC_ID_TCP_OPTION = 1, /* Katran's TCP option: kind 0xB7, length 6, 32 bits */
+    SLC_ID_QUIC_LB = 2,    /* draft-ietf-quic-load-balancers, plaintext */
+    SLC_ID_KATRAN = 3,     /* Katran's QUIC connection ids, versions 1, 2 and 3 */
+};
+
 /* Index: service id. */
 struct slc_service {
     slc_u32 ring;    /* index into slc_rings */
@@ -249,8 +274,12 @@ struct slc_service {
     slc_u8 dscp;     /* outer DSCP, 0..63, when not copied */
     slc_u32 customer;
     slc_u32 policy;
-    slc_u32 group; /* number of the group in this generation */
-    slc_u32 zero[3];
+    slc_u32 group;                     /* number of the group in this generation, 1.. */
+    slc_u8 lifetime[SLC_FLOW_CLASSES]; /* ticks of the flow table, by enum slc_flow_class */
+    slc_u8 id_format;                  /* enum slc_id_format */
+    slc_u8 id_len;                     /* QUIC-LB: bytes of the server id, 1..15 */
+    slc_u8 id_rotation;                /* QUIC-LB: value of the first three bits, 0..6 */
+    slc_u8 zero[5];
 };
 SLC_ASSERT_SIZE(struct slc_service, 32);
 
@@ -268,12 +297,16 @@ SLC_ASSERT_SIZE(struct slc_service, 32);
     (SLC_RING_VALID | ((slc_u64)(log2) << 32) | (slc_u64)(slc_u32)(offset))
 
 /*
- * A slot: bits 0..19 current member, 20..39 previous member, 40 marked, 41 open.
- * Unmarked, only `current` is read. One aligned word: always one store.
+ * A slot: bits 0..19 current member, 20..39 previous member, then flags. Unmarked, only `current`
+ * is read. One aligned word: user space moves it by compare-and-exchange, because the data plane
+ * sets REFUSED in it. What the flags mean to a packet is said in flow.h, who sets them when in
+ * src/plan/transition.h.
  */
 #define SLC_SLOT_MEMBER_MASK 0xfffffull
-#define SLC_SLOT_MARKED (1ull << 40)
-#define SLC_SLOT_OPEN (1ull << 41)
+#define SLC_SLOT_MARKED (1ull << 40)  /* the flow table is asked */
+#define SLC_SLOT_OPEN (1ull << 41)    /* what nobody remembers is old: it goes to `previous` */
+#define SLC_SLOT_REFUSED (1ull << 42) /* set by the data plane: a flow found no room */
+#define SLC_SLOT_HELD (1ull << 43)    /* new flows go to `previous` too, until refusals cease */
 #define SLC_SLOT_CURRENT(slot) ((slc_u32)((slot) & SLC_SLOT_MEMBER_MASK))
 #define SLC_SLOT_PREVIOUS(slot) ((slc_u32)(((slot) >> 20) & SLC_SLOT_MEMBER_MASK))
 #define SLC_SLOT_MAKE(current, previous, flags) \
@@ -287,10 +320,12 @@ SLC_ASSERT_SIZE(struct slc_service, 32);
 struct slc_member {
     slc_u32 cell[SLC_VARIANTS]; /* index into slc_templates, by SLC_VARIANT */
     slc_u32 flags;              /* SLC_MEMBER_* */
-    slc_u32 group;              /* of the generation that wrote it */
+    slc_u32 group;              /* number in this generation; 0: no such member */
     slc_u32 zero[6];
 };
 SLC_ASSERT_SIZE(struct slc_member, 64);
+
+#define SLC_MEMBER_DOWN (1u << 1) /* failed: what is remembered for it is void */
 
 #define SLC_MEMBER_LOCAL                                                    \
     (1u << 0) /* the backend is this very node: deliver, do not encapsulate \
@@ -321,6 +356,42 @@ struct slc_template {
     slc_u8 hdr[SLC_TEMPLATE_LEN];
 };
 SLC_ASSERT_SIZE(struct slc_template, 128);
+
+/* ---- remembered flows (flow.h) ---- */
+
+/*
+ * How much of the flow table a group may use. Entries up to `share` are its own; beyond, up to
+ * `ceiling`, it takes from account 0, whose `ceiling` is what no group has reserved. `used` is
+ * raised by the data plane with each entry made and lowered by whoever frees one.
+ */
+struct slc_account {
+    slc_u64 used;
+    slc_u64 share;
+    slc_u64 ceiling;
+    slc_u64 zero[5];
+};
+SLC_ASSERT_SIZE(struct slc_account, 64);
+
+/* Per service and CPU. Counts of packets in marked slots and of services tracked always. */
+struct slc_flow_counter {
+    slc_u64 hits;
+    slc_u64 misses;
+    slc_u64 inserts;
+    slc_u64 refused_full;    /* every place of the bucket is taken by a live flow */
+    slc_u64 refused_ceiling; /* the group, or all groups together, may not take more */
+    slc_u64 held;            /* new flows that went to `previous` because others were refused */
+    slc_u64 ids_unknown;     /* connection ids and server ids that name no backend */
+    slc_u64 zero;
+};
+SLC_ASSERT_SIZE(struct slc_flow_counter, 64);
+
+/* Key of slc_server_ids: what a packet calls its backend. The value is a member id. */
+struct slc_server_id {
+    slc_u32 group; /* number in this generation */
+    slc_u8 len;    /* bytes of `id`; 4 for all but QUIC-LB */
+    slc_u8 id[15]; /* network byte order, left-aligned, the rest zero */
+};
+SLC_ASSERT_SIZE(struct slc_server_id, 20);
 
 /* ---- fragments ---- */
 

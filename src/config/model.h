@@ -6,6 +6,7 @@
 /// Sluice does not check again. Order is the order of the file.
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,8 +21,15 @@ enum class Protocol { tcp, udp, both };
 enum class Forward { ipip, gre, gue, l2, local };
 enum class Balance { maglev, rendezvous };
 enum class Affinity { five_tuple, source, source_port };
-enum class BackendState { ready, drain, maint };
+/// drain: no new flows, those it has go on. maint: taken out at once, its connections end. down:
+/// failed, as maint; never in a file, said by health checks or an operator.
+enum class BackendState { ready, drain, maint, down };
 enum class Unmatched { drop, pass };
+enum class Tracking { transitions, always, never };
+/// What a failed backend means to its slots: others take them at once, or as if it were drained.
+enum class OnDown { replace, keep };
+/// How packets name their backend themselves (enum slc_id_format).
+enum class RouteBy { ring, tcp_server_id, quic_lb, katran };
 
 /// A place in the file, for messages about things found after parsing. All marks are equal: where a
 /// thing stands in its file does not make it another thing.
@@ -44,12 +52,45 @@ struct Ports {
     bool operator==(const Ports&) const = default;
 };
 
+/// What packets of a service that routes by ids call a backend: its significant bytes, network byte
+/// order, without leading zeros (one zero byte for 0).
+struct ServerId {
+    std::uint8_t len = 0;  ///< Bytes in use, 1..15.
+    std::array<std::uint8_t, 15> bytes{};
+    bool operator==(const ServerId&) const = default;
+};
+
 struct Backend {
     IpAddress address;
     std::uint32_t weight = 1;  ///< 0..SLC_MAX_WEIGHT; 0 takes no new connections.
     BackendState state = BackendState::ready;
+    std::optional<ServerId> server_id;  ///< Unique in its group.
     Mark mark;
     bool operator==(const Backend&) const = default;
+};
+
+/// Parts of the flow table, in hundredths of it.
+struct FlowShare {
+    std::uint32_t share = 0;     ///< Nobody else may take it: 0..100, all groups together too.
+    std::uint32_t ceiling = 50;  ///< At most, share included: share..100, at least 1.
+    bool operator==(const FlowShare&) const = default;
+};
+
+/// How long a flow is remembered after its last packet. 1 s..SLC_MAX_LIFETIME_S.
+struct Lifetimes {
+    std::chrono::seconds embryonic{75};     ///< Over 63 s: a server's SYN-ACK retries.
+    std::chrono::seconds established{900};  ///< Also how long a change stays open for TCP.
+    std::chrono::seconds closing{120};
+    std::chrono::seconds udp{60};  ///< Also how long a change stays open for UDP.
+    bool operator==(const Lifetimes&) const = default;
+};
+
+/// Routing by what a packet says itself.
+struct Routing {
+    RouteBy by = RouteBy::ring;
+    std::uint8_t rotation = 0;       ///< quic_lb: configuration rotation, 0..6.
+    std::uint8_t server_id_len = 0;  ///< quic_lb: bytes, 1..15.
+    bool operator==(const Routing&) const = default;
 };
 
 /// Backends that one or more services share. A service that lists backends of its own gets a group
@@ -58,6 +99,10 @@ struct Group {
     std::string name;
     Balance balance = Balance::maglev;
     std::vector<Backend> backends;
+    OnDown on_down = OnDown::replace;
+    /// A planned change is over after this long, whatever may then be cut; zero: it waits.
+    std::chrono::seconds deadline{0};
+    FlowShare flows;
     bool anonymous = false;  ///< Made for one service's own list.
     Mark mark;
     bool operator==(const Group&) const = default;
@@ -72,6 +117,9 @@ struct Service {
     std::size_t group = 0;              ///< Index into Config::groups; unused with Forward::local.
     Balance balance = Balance::maglev;  ///< The group's, unless overridden here.
     Affinity affinity = Affinity::five_tuple;
+    Tracking tracking = Tracking::transitions;
+    Lifetimes lifetimes;
+    Routing routing;
     bool dscp_copy = false;
     std::uint8_t dscp = 0;  ///< Outer DSCP when not copied, 0..63.
     Unmatched unmatched =
@@ -107,6 +155,8 @@ struct Node {
     std::string ring_secret_file;    ///< As written; load_secrets (config/load.h) reads it.
     std::uint32_t icmp_rate = 1000;  ///< Answers to ICMP per second and CPU.
     std::uint16_t gue_port = 6080;
+    /// Size of the flow table: a power of two, 512..67,108,864; eight bytes each.
+    std::uint32_t flow_entries = 1u << 20;
     std::string next;  ///< bpffs path of a pinned XDP program, or empty.
     std::optional<Decap> decap;
     Mark mark;
@@ -129,6 +179,9 @@ const char* name_of(Balance value);
 const char* name_of(Affinity value);
 const char* name_of(BackendState value);
 const char* name_of(Unmatched value);
+const char* name_of(Tracking value);
+const char* name_of(OnDown value);
+const char* name_of(RouteBy value);
 std::string text_of(const Ports& ports);  ///< "80", "8000-8099" or "any".
 
 }  // namespace sluice::config

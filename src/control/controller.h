@@ -56,6 +56,12 @@ class Controller : public NodeView {
 
     NodeStatus status() override;
     std::string config_text() override { return text_; }
+    Result<BackendStatus> backend(const std::string& owner, const IpAddress& address) override;
+    Result<BackendStatus> order(const BackendOrder& order) override;
+    Result<FlowPage> flows(const FlowQuery& query, FlowAction action,
+                           std::uint64_t cursor) override;
+    Result<FlowAnswer> flow(const FlowTuple& tuple) override;
+    MapsStatus maps() override;
 
     /// Removes everything of the instance that `options.config_file` names.
     static Result<void> detach(const Options& options);
