@@ -28,7 +28,7 @@
  * stack, and a packet's way is a chain of seven of them.
  *
  *   slc_plan  vips, ports, services           generation
- *   slc_live  rings, slots, members, templates  live
+ *   slc_live  rings, slots, members, templates, accounts  live
  *
  * slc_open finds both once; `slc_<table>_at(pkt, index)` is a record, or NULL beyond the last one,
  * which only an inconsistent table can ask for.
@@ -70,6 +70,7 @@ SLC_TABLE(rings, live, __u64, 0)
 SLC_TABLE(slots, live, __u64, slc_node.slots_at)
 SLC_TABLE(members, live, struct slc_member, slc_node.members_at)
 SLC_TABLE(templates, live, struct slc_template, slc_node.templates_at)
+SLC_TABLE(accounts, live, struct slc_account, slc_node.accounts_at)
 
 /* Must be the first thing a program does with its packet. Nothing to answer: an array with one
  * entry has it. */
@@ -89,8 +90,12 @@ SLC_MAP(slc_prefixes6, BPF_MAP_TYPE_LPM_TRIE, struct slc_lpm6, __u32, BPF_F_NO_P
 SLC_MAP(slc_port_ranges, BPF_MAP_TYPE_ARRAY, __u32, struct slc_ranges, BPF_F_MMAPABLE);
 SLC_MAP(slc_peers4, BPF_MAP_TYPE_LPM_TRIE, struct slc_lpm4, __u32, BPF_F_NO_PREALLOC);
 SLC_MAP(slc_peers6, BPF_MAP_TYPE_LPM_TRIE, struct slc_lpm6, __u32, BPF_F_NO_PREALLOC);
+SLC_MAP(slc_server_ids, BPF_MAP_TYPE_HASH, struct slc_server_id, __u32, 0);
 
 /* state */
+SLC_MAP(slc_flows, BPF_MAP_TYPE_ARRAY, __u32, struct slc_flow_bucket, BPF_F_MMAPABLE);
+SLC_MAP(slc_flows_old, BPF_MAP_TYPE_ARRAY, __u32, struct slc_flow_bucket, BPF_F_MMAPABLE);
+SLC_MAP(slc_flow_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_flow_counter, 0);
 SLC_MAP(slc_frags, BPF_MAP_TYPE_ARRAY, __u32, struct slc_frag_bucket, BPF_F_MMAPABLE);
 SLC_MAP(slc_limiters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_limiter, 0);
 SLC_MAP(slc_reason_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_counter, 0);

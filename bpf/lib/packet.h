@@ -14,6 +14,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "sluice/flow.h"
 #include "sluice/hash.h"
 #include "sluice/types.h"
 
@@ -52,6 +53,9 @@ struct slc_pkt {
     __u8 tos;        /* DSCP and ECN */
     __u8 whole;      /* the transport checksum covers what is here: no fragment, no ext headers */
     __u8 frag_first; /* first fragment */
+    __u8 tcp_flags;
+    __u8 looks_only; /* asks where a flow goes: must not be remembered by it */
+    __u16 picked;    /* enum slc_reason: how pick came to its member */
     __u16 frag_off;  /* bytes; 0 for the first */
     __u32 frag_id_be;
     __u32 vip_index; /* into slc_vips */

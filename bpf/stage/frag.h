@@ -141,11 +141,11 @@ SLC_INLINE int slc_frag_first(struct xdp_md *ctx, struct slc_pkt *pkt, const str
     pkt->rec.service = slc_find_service(pkt, vip, pkt->proto, pkt->dport_be);
     if (!pkt->rec.service)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_NO_SUCH_PORT);
-    fault = slc_pick(pkt, &service);
+    fault = slc_pick(ctx, pkt, &service);
     if (fault)
         return slc_drop(ctx, pkt, SLC_STAGE_PICK, fault);
     slc_frag_remember(pkt);
-    return slc_forward(ctx, pkt, service, SLC_REASON_FORWARDED);
+    return slc_forward(ctx, pkt, service, pkt->picked);
 }
 
 /* The fragment fields of IPv4; those of IPv6 were read on the way through its headers (ext.h). */

@@ -8,8 +8,8 @@
  * Leaves   an echo reply in the frame, or rec.service and rec.member of the quoted flow.
  * Goes to  forward for errors.
  * Reasons  ECHO_REPLIED, ICMP_RATE, ICMP_CHECKSUM, ICMP_TYPE, ICMP_QUOTE_TRUNCATED,
- *          ICMP_QUOTE_MISMATCH, ICMP_QUOTE_UNDECIDED, FORWARDED_ICMP_ERROR, PORT_PASSED,
- *          NEIGHBOUR_DISCOVERY.
+ *          ICMP_QUOTE_MISMATCH, ICMP_QUOTE_UNDECIDED, FORWARDED_ICMP_ERROR, FORWARDED_ICMP_UNSURE,
+ * PORT_PASSED, NEIGHBOUR_DISCOVERY.
  *
  * An error speaks of a packet that a backend sent from the VIP to a client. Its flow is the quoted
  * one read backwards, and eight quoted bytes of transport header (RFC 792) hold both ports.
@@ -255,7 +255,8 @@ SLC_INLINE int slc_icmp_error(struct xdp_md *ctx, struct slc_pkt *pkt, const str
 {
     __u32 offset = pkt->l4_off + sizeof(struct slc_icmp);
     struct slc_quote quote = {};
-    struct slc_pkt flow = {.plan = pkt->plan, .live = pkt->live, .features = pkt->features};
+    struct slc_pkt flow = {
+        .plan = pkt->plan, .live = pkt->live, .features = pkt->features, .looks_only = 1};
     struct slc_service *service;
     __u16 fault;
 
@@ -268,7 +269,7 @@ SLC_INLINE int slc_icmp_error(struct xdp_md *ctx, struct slc_pkt *pkt, const str
     flow.rec.service = slc_find_service(pkt, vip, flow.proto, flow.dport_be);
     if (!flow.rec.service)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_ICMP_QUOTE_MISMATCH);
-    fault = slc_pick(&flow, &service);
+    fault = slc_pick(ctx, &flow, &service);
     pkt->rec.service = flow.rec.service;
     pkt->rec.member = flow.rec.member;
     pkt->rec.customer = flow.rec.customer;
@@ -276,7 +277,9 @@ SLC_INLINE int slc_icmp_error(struct xdp_md *ctx, struct slc_pkt *pkt, const str
     pkt->hash = flow.hash;
     if (fault)
         return slc_drop(ctx, pkt, SLC_STAGE_ICMP, fault);
-    return slc_forward(ctx, pkt, service, SLC_REASON_FORWARDED_ICMP_ERROR);
+    return slc_forward(ctx, pkt, service,
+                       slc_routes_by_id(&flow, service) ? SLC_REASON_FORWARDED_ICMP_UNSURE
+                                                        : SLC_REASON_FORWARDED_ICMP_ERROR);
 }
 
 SLC_INLINE int slc_stage_icmp(struct xdp_md *ctx, struct slc_pkt *pkt)

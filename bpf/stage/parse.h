@@ -167,6 +167,7 @@ SLC_INLINE __u16 slc_parse_transport(struct slc_cursor *cur, struct slc_pkt *pkt
             return SLC_REASON_TCP_HEADER_LEN;
         if ((slc_invalid_flags() >> (tcp->flags & 0x3f)) & 1)
             return SLC_REASON_TCP_FLAGS_INVALID;
+        pkt->tcp_flags = tcp->flags;
         pkt->sport_be = tcp->sport_be;
         pkt->dport_be = tcp->dport_be;
     } else {

@@ -2,18 +2,19 @@
 #pragma once
 
 /*
- * Stage pick: service -> ring slot -> member.
+ * Stage pick: service -> the id that a packet carries, or ring slot -> member.
  *
  * Reads    pkt: addresses, ports, protocol; the service's record, ring and slot.
- * Leaves   pkt: hash, rec.member, rec.customer, rec.policy.
+ * Leaves   pkt: hash, rec.member, rec.customer, rec.policy, picked.
  * Goes to  forward.
- * Reasons  NO_BACKEND, MAP_MISSED.
+ * Reasons  FORWARDED (in picked), NO_BACKEND, MAP_MISSED, and those of flow and identity.
  *
- * Nothing is written and nothing is kept for a flow: the same packet finds the same slot on every
- * node that has the same revision.
+ * In an unmarked slot nothing is written and nothing is kept for a flow: the same packet finds the
+ * same slot on every node that has the same revision. Only a marked slot asks the flow table.
  */
 
-#include "lib/maps.h"
+#include "stage/flow.h"
+#include "stage/identity.h"
 
 SLC_INLINE __u64 slc_flow_hash(const struct slc_pkt *pkt, __u8 affinity)
 {
@@ -45,19 +46,31 @@ SLC_INLINE void slc_take_owners(struct slc_pkt *pkt, __u32 customer, __u32 polic
     pkt->rec.policy = policy;
 }
 
+SLC_INLINE int slc_is_tracked(const struct slc_service *service, __u64 slot)
+{
+    if (slot & SLC_SLOT_MARKED)
+        return !(service->flags & SLC_SERVICE_TRACK_NEVER);
+    return service->flags & SLC_SERVICE_TRACK_ALWAYS;
+}
+
 /* 0 with *service and rec.member set, or the reason for a drop. */
-SLC_INLINE __u16 slc_pick(struct slc_pkt *pkt, struct slc_service **service)
+SLC_INLINE __u16 slc_pick(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_service **service)
 {
     struct slc_service *found = slc_services_at(pkt, pkt->rec.service);
     __u64 *word;
     __u64 ring;
+    __u64 slot;
+    __u16 fault;
 
     if (!found)
         return SLC_REASON_MAP_MISSED;
     *service = found;
     slc_take_owners(pkt, found->customer, found->policy);
     pkt->hash = slc_flow_hash(pkt, found->affinity);
+    pkt->picked = SLC_REASON_FORWARDED;
     if (SLC_HAS(LOCAL) && found->forward == SLC_FORWARD_LOCAL)
+        return 0;
+    if (slc_routes_by_id(pkt, found) && slc_pick_by_id(ctx, pkt, found))
         return 0;
     word = slc_rings_at(pkt, found->ring);
     if (!word)
@@ -68,6 +81,12 @@ SLC_INLINE __u16 slc_pick(struct slc_pkt *pkt, struct slc_service **service)
     word = slc_slots_at(pkt, SLC_RING_OFFSET(ring) + slc_slot_of(pkt->hash, SLC_RING_LOG2(ring)));
     if (!word)
         return SLC_REASON_MAP_MISSED;
-    pkt->rec.member = SLC_SLOT_CURRENT(*(volatile __u64 *)word);
+    slot = *(volatile __u64 *)word;
+    pkt->rec.member = SLC_SLOT_CURRENT(slot);
+    if (SLC_HAS(TRACKING) && SLC_UNLIKELY(slc_is_tracked(found, slot))) {
+        fault = slc_follow_flow(pkt, found, word, slot);
+        if (fault)
+            return fault;
+    }
     return pkt->rec.member ? 0 : SLC_REASON_NO_BACKEND;
 }

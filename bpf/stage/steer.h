@@ -25,9 +25,8 @@ SLC_INLINE int slc_unmatched(struct xdp_md *ctx, struct slc_pkt *pkt, const stru
     return slc_drop(ctx, pkt, SLC_STAGE_SERVICE, reason);
 }
 
-/* Ports are in pkt. `reason` is the one to count when it was forwarded. */
-SLC_INLINE int slc_steer(struct xdp_md *ctx, struct slc_pkt *pkt, const struct slc_vip *vip,
-                         __u16 reason)
+/* Ports are in pkt. */
+SLC_INLINE int slc_steer(struct xdp_md *ctx, struct slc_pkt *pkt, const struct slc_vip *vip)
 {
     struct slc_service *service;
     __u16 fault;
@@ -35,10 +34,10 @@ SLC_INLINE int slc_steer(struct xdp_md *ctx, struct slc_pkt *pkt, const struct s
     pkt->rec.service = slc_find_service(pkt, vip, pkt->proto, pkt->dport_be);
     if (!pkt->rec.service)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_NO_SUCH_PORT);
-    fault = slc_pick(pkt, &service);
+    fault = slc_pick(ctx, pkt, &service);
     if (SLC_UNLIKELY(fault))
         return slc_drop(ctx, pkt, SLC_STAGE_PICK, fault);
-    return slc_forward(ctx, pkt, service, reason);
+    return slc_forward(ctx, pkt, service, pkt->picked);
 }
 
 /* The transport header is at l4_off, and it is TCP or UDP. */
@@ -49,5 +48,5 @@ SLC_INLINE int slc_steer_transport(struct xdp_md *ctx, struct slc_pkt *pkt,
 
     if (SLC_UNLIKELY(fault))
         return slc_drop(ctx, pkt, SLC_STAGE_PARSE, fault);
-    return slc_steer(ctx, pkt, vip, SLC_REASON_FORWARDED);
+    return slc_steer(ctx, pkt, vip);
 }

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+#pragma once
+
+/*
+ * What a packet does to the flow table (flow.h), and where it goes.
+ *
+ * The includer defines before
+ *   SLC_FLOW_ENV                          a type whose pointer is handed through,
+ *   SLC_FLOW_MEMBER(env, member, group)   SLC_FLOW_FITS, SLC_FLOW_FOREIGN or SLC_FLOW_DEAD, and
+ *   SLC_FLOW_ACCOUNT(env, member)         the account of a member's group, or NULL.
+ */
+
+#include "flow.h"
+
+#define SLC_FLOW_FN static inline __attribute__((always_inline, unused))
+
+/* Where a flow may be remembered. */
+struct slc_flow_places {
+    struct slc_flow_bucket *bucket;
+    struct slc_flow_bucket *old; /* of the table that is being left, or NULL */
+    struct slc_account *account; /* of the group */
+    struct slc_account *pool;
+    slc_u32 old_tick; /* now, in ticks of the old table */
+};
+
+/* Index of the live entry of this flow whose member fits, or -1. *dead becomes an entry of it whose
+ * member is DOWN, and stays as it was when there is none. */
+SLC_FLOW_FN int slc_flow_find(struct slc_flow_bucket *bucket, const struct slc_flow_ask *ask,
+                              slc_u32 tick, SLC_FLOW_ENV *env, slc_u64 *found, slc_u64 *dead)
+{
+    for (int i = 0; i < SLC_FLOW_WAYS; i++) {
+        slc_u64 entry = *(volatile slc_u64 *)&bucket->entry[i];
+        int fit;
+
+        if (((entry ^ ask->hash) & SLC_FLOW_FINGERPRINT_MASK) || !slc_flow_is_alive(entry, tick))
+            continue;
+        fit = SLC_FLOW_MEMBER(env, SLC_FLOW_MEMBER_OF(entry), ask->group);
+        if (fit == SLC_FLOW_FITS) {
+            *found = entry;
+            return i;
+        }
+        if (fit == SLC_FLOW_DEAD)
+            *dead = entry;
+    }
+    return -1;
+}
+
+/*
+ * A later packet renews; FIN and RST shorten, any later packet restores. A SYN renews an embryonic
+ * entry only: an off-path sender must not keep a drained backend's flows alive. Within a class life
+ * is never shortened. A lost race leaves the work to the next packet.
+ */
+SLC_FLOW_FN void slc_flow_touch(struct slc_flow_bucket *bucket, int at, slc_u64 entry,
+                                const struct slc_flow_ask *ask)
+{
+    slc_u32 was = SLC_FLOW_CLASS_OF(entry);
+    slc_u32 now = slc_flow_next_class(ask->kind, was, ask->shared);
+    slc_u8 lifetime = ask->lifetime[now & 3];
+    slc_u8 expiry = (slc_u8)(ask->tick + lifetime);
+    slc_u64 *place = &bucket->entry[at & (SLC_FLOW_WAYS - 1)];
+
+    if (ask->kind == SLC_FLOW_LOOK || (ask->kind == SLC_FLOW_SYN && was != SLC_FLOW_EMBRYONIC))
+        return;
+    if (now != was)
+        __sync_val_compare_and_swap(
+            place, entry,
+            (entry & ~(SLC_FLOW_CLASS_MASK | 0xffull)) | ((slc_u64)now << 28) | expiry);
+    else if (slc_flow_left(entry, ask->tick) < lifetime)
+        *(volatile slc_u8 *)place = expiry; /* the lowest byte of a little-endian word */
+}
+
+/* Whether the group may take one more entry; *of_pool says that it would be one of account 0's.
+ * Compared as signed numbers: a count that raced below zero is no reason to refuse. */
+SLC_FLOW_FN int slc_flow_may_take(const struct slc_flow_places *at, int *of_pool)
+{
+    slc_s64 used = *(volatile slc_s64 *)&at->account->used;
+
+    *of_pool = used >= (slc_s64)at->account->share;
+    if (!*of_pool)
+        return 1;
+    return used < (slc_s64)at->account->ceiling &&
+           *(volatile slc_s64 *)&at->pool->used < (slc_s64)at->pool->ceiling;
+}
+
+/* Puts `entry` into a free place of the bucket, or into that of `dead`. A place lost to another CPU
+ * is that CPU's progress: the next one is tried, and no try means full. */
+SLC_FLOW_FN int slc_flow_place(struct slc_flow_bucket *bucket, slc_u64 entry, slc_u32 tick,
+                               slc_u64 dead, slc_u64 *replaced)
+{
+    for (int i = 0; i < SLC_FLOW_WAYS; i++) {
+        slc_u64 old = *(volatile slc_u64 *)&bucket->entry[i];
+
+        if (!slc_flow_is_free(old, tick) && old != dead)
+            continue;
+        if (__sync_val_compare_and_swap(&bucket->entry[i], old, entry) != old)
+            continue;
+        *replaced = old;
+        return 1;
+    }
+    return 0;
+}
+
+/* One flow less on the account of whoever had `entry`. */
+SLC_FLOW_FN void slc_flow_release(SLC_FLOW_ENV *env, slc_u64 entry)
+{
+    struct slc_account *account;
+
+    if (!SLC_FLOW_MEMBER_OF(entry))
+        return;
+    account = SLC_FLOW_ACCOUNT(env, SLC_FLOW_MEMBER_OF(entry));
+    if (account)
+        __sync_fetch_and_add(&account->used, -1);
+}
+
+/* enum slc_flow_insert */
+SLC_FLOW_FN slc_u8 slc_flow_remember(const struct slc_flow_places *at,
+                                     const struct slc_flow_ask *ask, SLC_FLOW_ENV *env,
+                                     slc_u32 member, slc_u32 flow_class, slc_u64 dead)
+{
+    slc_u8 expiry = (slc_u8)(ask->tick + ask->lifetime[flow_class & 3]);
+    slc_u64 entry = slc_flow_entry(ask->hash, flow_class, member, expiry);
+    slc_u64 replaced = 0;
+    int of_pool;
+
+    if (!slc_flow_may_take(at, &of_pool))
+        return SLC_FLOW_REFUSED_CEILING;
+    if (!slc_flow_place(at->bucket, entry, ask->tick, dead, &replaced))
+        return SLC_FLOW_REFUSED_FULL;
+    __sync_fetch_and_add(&at->account->used, 1);
+    if (of_pool)
+        __sync_fetch_and_add(&at->pool->used, 1);
+    slc_flow_release(env, replaced);
+    return SLC_FLOW_INSERTED;
+}
+
+/* A flow that the table being left remembers moves over with its first packet; where there is no
+ * room it stays and is followed all the same. */
+SLC_FLOW_FN int slc_flow_from_old(const struct slc_flow_places *at, const struct slc_flow_ask *ask,
+                                  SLC_FLOW_ENV *env, slc_u64 dead, struct slc_flow_answer *answer)
+{
+    slc_u64 entry = 0, ignored = 0;
+    int i = slc_flow_find(at->old, ask, at->old_tick, env, &entry, &ignored);
+    slc_u32 flow_class;
+
+    if (i < 0)
+        return 0;
+    answer->member = SLC_FLOW_MEMBER_OF(entry);
+    answer->how = SLC_FLOW_BY_MEMORY;
+    if (ask->kind == SLC_FLOW_LOOK)
+        return 1;
+    flow_class = slc_flow_next_class(ask->kind, SLC_FLOW_CLASS_OF(entry), ask->shared);
+    if (slc_flow_remember(at, ask, env, answer->member, flow_class, dead) != SLC_FLOW_INSERTED)
+        return 1;
+    if (__sync_val_compare_and_swap(&at->old->entry[i & (SLC_FLOW_WAYS - 1)], entry, 0) == entry)
+        slc_flow_release(env, entry);
+    return 1;
+}
+
+/*
+ * Where a packet of a marked slot, or of a service that is tracked always, goes:
+ *
+ *   remembered                             there
+ *   slot not open                          current
+ *   open, SYN, and it could be remembered  current
+ *   open, SYN, no room, or held            previous
+ *   open, any other                        previous, and it is remembered
+ *
+ * A slot is held from the first refusal on until refusals have ceased for as long as a handshake
+ * may be in flight: a SYN that was refused, went to `previous` and comes again must not find room
+ * and go elsewhere while the first answer is on its way.
+ */
+SLC_FLOW_FN void slc_flow_decide(const struct slc_flow_places *at, const struct slc_flow_ask *ask,
+                                 SLC_FLOW_ENV *env, struct slc_flow_answer *answer)
+{
+    slc_u32 current = SLC_SLOT_CURRENT(ask->slot), previous = SLC_SLOT_PREVIOUS(ask->slot);
+    slc_u64 entry = 0, dead = 0;
+    int i = slc_flow_find(at->bucket, ask, ask->tick, env, &entry, &dead);
+    slc_u32 first_class = slc_flow_first_class(ask->kind);
+
+    if (i >= 0) {
+        slc_flow_touch(at->bucket, i, entry, ask);
+        answer->member = SLC_FLOW_MEMBER_OF(entry);
+        answer->how = SLC_FLOW_BY_MEMORY;
+        return;
+    }
+    if (at->old && slc_flow_from_old(at, ask, env, dead, answer))
+        return;
+    answer->member = current;
+    answer->how = SLC_FLOW_BY_RING;
+    if (!(ask->slot & SLC_SLOT_OPEN) || !previous) {
+        if (ask->always && current && ask->kind != SLC_FLOW_LOOK)
+            answer->insert = slc_flow_remember(at, ask, env, current, first_class, dead);
+        return;
+    }
+    answer->held =
+        ask->kind == SLC_FLOW_SYN && (ask->slot & (SLC_SLOT_REFUSED | SLC_SLOT_HELD)) != 0;
+    if (ask->kind == SLC_FLOW_SYN && !answer->held) {
+        if (!current)
+            return;
+        answer->insert = slc_flow_remember(at, ask, env, current, first_class, dead);
+        if (answer->insert == SLC_FLOW_INSERTED)
+            return;
+    } else if (ask->kind != SLC_FLOW_LOOK) {
+        answer->insert = slc_flow_remember(at, ask, env, previous, first_class, dead);
+    }
+    answer->member = previous;
+    answer->how = SLC_FLOW_BY_PREVIOUS;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#pragma once
+
+/*
+ * The flow table's part of stage pick: a packet of a marked slot, or of a service that is tracked
+ * always. Steady traffic never comes here.
+ *
+ * Reads    pkt: hash, tcp_flags, looks_only; the service's record, the slot, the flow table.
+ * Leaves   rec.member, picked; an entry made, renewed or shortened; the slot's REFUSED flag.
+ * Reasons  FORWARDED_REMEMBERED, FORWARDED_PREVIOUS.
+ *
+ * What is decided is in abi/sluice/flow_decide.h, where user space and the model find it too.
+ */
+
+#include "lib/maps.h"
+
+SLC_INLINE int slc_flow_member_fit(const struct slc_pkt *pkt, __u32 member, __u32 group)
+{
+    const struct slc_member *record = slc_members_at(pkt, member);
+
+    if (!record || *(volatile __u32 *)&record->group != group)
+        return SLC_FLOW_FOREIGN;
+    return *(volatile __u32 *)&record->flags & SLC_MEMBER_DOWN ? SLC_FLOW_DEAD : SLC_FLOW_FITS;
+}
+
+SLC_INLINE struct slc_account *slc_flow_account_of(const struct slc_pkt *pkt, __u32 member)
+{
+    const struct slc_member *record = slc_members_at(pkt, member);
+
+    return record && record->group ? slc_accounts_at(pkt, record->group) : NULL;
+}
+
+#define SLC_FLOW_ENV const struct slc_pkt
+#define SLC_FLOW_MEMBER(env, member, group) slc_flow_member_fit(env, member, group)
+#define SLC_FLOW_ACCOUNT(env, member) slc_flow_account_of(env, member)
+#include "sluice/flow_decide.h"
+
+#define SLC_TCP_FIN 0x01
+#define SLC_TCP_SYN 0x02
+#define SLC_TCP_RST 0x04
+#define SLC_TCP_ACK 0x10
+
+SLC_INLINE __u8 slc_flow_kind_of(const struct slc_pkt *pkt)
+{
+    if (pkt->looks_only)
+        return SLC_FLOW_LOOK;
+    if (pkt->proto == IPPROTO_UDP)
+        return SLC_FLOW_UDP;
+    if ((pkt->tcp_flags & (SLC_TCP_SYN | SLC_TCP_ACK)) == SLC_TCP_SYN)
+        return SLC_FLOW_SYN;
+    return pkt->tcp_flags & (SLC_TCP_FIN | SLC_TCP_RST) ? SLC_FLOW_END : SLC_FLOW_PACKET;
+}
+
+SLC_INLINE void slc_flow_count(__u32 service, const struct slc_flow_answer *answer)
+{
+    struct slc_flow_counter *counter = bpf_map_lookup_elem(&slc_flow_counters, &service);
+
+    if (!counter)
+        return;
+    if (answer->how == SLC_FLOW_BY_MEMORY)
+        counter->hits++;
+    else
+        counter->misses++;
+    counter->inserts += answer->insert == SLC_FLOW_INSERTED;
+    counter->refused_full += answer->insert == SLC_FLOW_REFUSED_FULL;
+    counter->refused_ceiling += answer->insert == SLC_FLOW_REFUSED_CEILING;
+    counter->held += answer->held;
+}
+
+/* Both buckets, the accounts and the clock; 0 where a map is missing. */
+SLC_INLINE int slc_flow_places_of(const struct slc_pkt *pkt, __u32 group, struct slc_flow_ask *ask,
+                                  struct slc_flow_places *at)
+{
+    __u64 now_ns = bpf_ktime_get_coarse_ns();
+    __u32 index = slc_flow_bucket_of(ask->hash, slc_node.flow_log2);
+
+    ask->tick = now_ns >> slc_node.flow_shift;
+    at->bucket = bpf_map_lookup_elem(&slc_flows, &index);
+    at->account = slc_accounts_at(pkt, group);
+    at->pool = slc_accounts_at(pkt, 0);
+    if (SLC_HAS(FLOWS_OLD)) {
+        index = slc_flow_bucket_of(ask->hash, slc_node.flow_old_log2);
+        at->old_tick = now_ns >> slc_node.flow_old_shift;
+        at->old = bpf_map_lookup_elem(&slc_flows_old, &index);
+    }
+    return at->bucket && at->account && at->pool;
+}
+
+/* A function of its own: the steady path must not carry its registers. Returns 0, or the reason for
+ * a drop; rec.member and picked as they are when nothing is remembered and nothing is open. */
+static __noinline __u16 slc_follow_flow(struct slc_pkt *pkt, const struct slc_service *service,
+                                        __u64 *slot_word, __u64 slot)
+{
+    struct slc_flow_places at = {};
+    struct slc_flow_answer answer = {};
+    struct slc_flow_ask ask = {
+        .hash = pkt->hash,
+        .slot = slot,
+        .group = service->group,
+        .kind = slc_flow_kind_of(pkt),
+        .shared = service->affinity != SLC_AFFINITY_FIVE_TUPLE,
+        .always = service->flags & SLC_SERVICE_TRACK_ALWAYS,
+    };
+
+    __builtin_memcpy(ask.lifetime, service->lifetime, sizeof ask.lifetime);
+    if (!slc_flow_places_of(pkt, ask.group, &ask, &at))
+        return SLC_REASON_MAP_MISSED;
+    slc_flow_decide(&at, &ask, pkt, &answer);
+    slc_flow_count(pkt->rec.service, &answer);
+    if (answer.insert > SLC_FLOW_INSERTED && (slot & SLC_SLOT_OPEN) && !(slot & SLC_SLOT_REFUSED))
+        __sync_fetch_and_or(slot_word, SLC_SLOT_REFUSED);
+    pkt->rec.member = answer.member;
+    if (answer.how == SLC_FLOW_BY_MEMORY)
+        pkt->picked = SLC_REASON_FORWARDED_REMEMBERED;
+    else if (answer.how == SLC_FLOW_BY_PREVIOUS)
+        pkt->picked = SLC_REASON_FORWARDED_PREVIOUS;
+    return 0;
+}
