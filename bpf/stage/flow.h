@@ -81,38 +81,51 @@ SLC_INLINE int slc_flow_places_of(const struct slc_pkt *pkt, __u32 group, struct
     if (SLC_HAS(FLOWS_OLD)) {
         index = slc_flow_bucket_of(ask->hash, slc_node.flow_old_log2);
         at->old_tick = now_ns >> slc_node.flow_old_shift;
+        at->old_coarser = slc_node.flow_old_shift - slc_node.flow_shift;
         at->old = bpf_map_lookup_elem(&slc_flows_old, &index);
     }
     return at->bucket && at->account && at->pool;
 }
 
-/* A function of its own: the steady path must not carry its registers. Returns 0, or the reason for
- * a drop; rec.member and picked as they are when nothing is remembered and nothing is open. */
-static __noinline __u16 slc_follow_flow(struct slc_pkt *pkt, const struct slc_service *service,
-                                        __u64 *slot_word, __u64 slot)
+/* What slc_follow_flow is asked beside the hash, in one word: the slot's, and above its flags the
+ * kind of the packet and the number of its service. */
+#define SLC_FLOW_QUERY(slot, kind, service) \
+    (((slot) & ((1ull << 44) - 1)) | ((__u64)(kind) << 44) | ((__u64)(service) << 48))
+_Static_assert(SLC_MAX_SERVICES <= 1 << 16 && SLC_SLOT_HELD < 1ull << 44, "room in the word");
+
+/*
+ * A function of its own: the steady path must not carry its registers. Not the packet, but what is
+ * asked of it comes in registers, because a structure whose address goes to another function lives
+ * on the stack, and the steady path would pay for each of its fields. Returns the member and, from
+ * bit 32 on, how it was found: a value of pkt->picked, or MAP_MISSED.
+ */
+static __noinline __u64 slc_follow_flow(void *live, const struct slc_service *service,
+                                        __u64 *slot_word, __u64 hash, __u64 query)
 {
+    const struct slc_pkt pkt = {.live = live, .features = slc_node.features};
+    __u64 picked = SLC_REASON_FORWARDED;
     struct slc_flow_places at = {};
     struct slc_flow_answer answer = {};
     struct slc_flow_ask ask = {
-        .hash = pkt->hash,
-        .slot = slot,
+        .hash = hash,
+        .slot = query & ((1ull << 44) - 1),
         .group = service->group,
-        .kind = slc_flow_kind_of(pkt),
+        .kind = query >> 44 & 15,
         .shared = service->affinity != SLC_AFFINITY_FIVE_TUPLE,
         .always = service->flags & SLC_SERVICE_TRACK_ALWAYS,
     };
 
     __builtin_memcpy(ask.lifetime, service->lifetime, sizeof ask.lifetime);
-    if (!slc_flow_places_of(pkt, ask.group, &ask, &at))
-        return SLC_REASON_MAP_MISSED;
-    slc_flow_decide(&at, &ask, pkt, &answer);
-    slc_flow_count(pkt->rec.service, &answer);
-    if (answer.insert > SLC_FLOW_INSERTED && (slot & SLC_SLOT_OPEN) && !(slot & SLC_SLOT_REFUSED))
+    if (!slc_flow_places_of(&pkt, ask.group, &ask, &at))
+        return (__u64)SLC_REASON_MAP_MISSED << 32;
+    slc_flow_decide(&at, &ask, &pkt, &answer);
+    slc_flow_count(query >> 48, &answer);
+    if (answer.insert > SLC_FLOW_INSERTED && (ask.slot & SLC_SLOT_OPEN) &&
+        !(ask.slot & SLC_SLOT_REFUSED))
         __sync_fetch_and_or(slot_word, SLC_SLOT_REFUSED);
-    pkt->rec.member = answer.member;
     if (answer.how == SLC_FLOW_BY_MEMORY)
-        pkt->picked = SLC_REASON_FORWARDED_REMEMBERED;
+        picked = SLC_REASON_FORWARDED_REMEMBERED;
     else if (answer.how == SLC_FLOW_BY_PREVIOUS)
-        pkt->picked = SLC_REASON_FORWARDED_PREVIOUS;
-    return 0;
+        picked = SLC_REASON_FORWARDED_PREVIOUS;
+    return picked << 32 | answer.member;
 }

@@ -60,7 +60,6 @@ SLC_INLINE __u16 slc_pick(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_se
     __u64 *word;
     __u64 ring;
     __u64 slot;
-    __u16 fault;
 
     if (!found)
         return SLC_REASON_MAP_MISSED;
@@ -84,9 +83,14 @@ SLC_INLINE __u16 slc_pick(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_se
     slot = *(volatile __u64 *)word;
     pkt->rec.member = SLC_SLOT_CURRENT(slot);
     if (SLC_HAS(TRACKING) && SLC_UNLIKELY(slc_is_tracked(found, slot))) {
-        fault = slc_follow_flow(pkt, found, word, slot);
-        if (fault)
-            return fault;
+        __u64 answer =
+            slc_follow_flow(pkt->live, found, word, pkt->hash,
+                            SLC_FLOW_QUERY(slot, slc_flow_kind_of(pkt), pkt->rec.service));
+
+        pkt->rec.member = (__u32)answer;
+        pkt->picked = answer >> 32;
+        if (pkt->picked == SLC_REASON_MAP_MISSED)
+            return SLC_REASON_MAP_MISSED;
     }
     return pkt->rec.member ? 0 : SLC_REASON_NO_BACKEND;
 }

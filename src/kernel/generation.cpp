@@ -39,6 +39,15 @@ bool needed(const Stage& stage, const slc_node& node) {
 
 constexpr std::chrono::milliseconds kLongerThanAnyPacket{500};
 
+void use_flows(const FlowMap& flows, slc_node& node) {
+    node.flow_log2 = flows.current().geometry.log2;
+    node.flow_shift = flows.current().geometry.shift;
+    if (!flows.leaving()) return;
+    node.features |= SLC_FEATURE_FLOWS_OLD;
+    node.flow_old_log2 = flows.leaving()->geometry.log2;
+    node.flow_old_shift = flows.leaving()->geometry.shift;
+}
+
 std::uint32_t cells_for(const plan::Image& image) {
     // Every cell may be rewritten once before the grace period ends, and cell 0 means "none".
     return 2 * image.templates + 64;
@@ -51,6 +60,7 @@ Result<Generation> Generation::load(const plan::Image& image, const StateMaps& s
     Generation out(SLC_TRY(BpfObject::open(ObjectName::balancer, options.isa), "load"));
     Layout layout = lay_out(image, cells_for(image));
     layout.node.frag_mask = state.frag_buckets() - 1;
+    use_flows(state.flows(), layout.node);
     SLC_CHECK(size_tables(out.object_, image, cells_for(image)), "load");
     for (const auto& [name, fd] : state.current())
         SLC_CHECK(out.object_.reuse_map(name.c_str(), fd), "load");
@@ -74,10 +84,12 @@ Result<void> Generation::fill_live(const plan::Image& image, const Layout& layou
     slots_ = live_.records<std::uint64_t>(node.slots_at, node.slots);
     members_ = live_.records<slc_member>(node.members_at, node.members);
     templates_ = live_.records<slc_template>(node.templates_at, node.templates);
+    accounts_ = live_.records<slc_account>(node.accounts_at, node.accounts);
+    std::copy(image.accounts.begin(), image.accounts.end(), accounts_.begin());
     std::copy(image.slots.begin(), image.slots.end(), slots_.begin());
     std::copy(image.rings.begin(), image.rings.end(), rings_.begin());
     for (const auto& member : image.members)
-        members_[member.id].group = static_cast<slc_u32>(member.group);
+        members_[member.id].group = static_cast<slc_u32>(member.group + 1);
     for (std::uint32_t cell = node.templates - 1; cell > 0; --cell) free_cells_.push_back(cell);
     return {};
 }
@@ -131,6 +143,11 @@ Result<void> Generation::set_cell(std::uint32_t member, std::uint32_t variant,
 void Generation::set_local(std::uint32_t member, bool local) {
     slc_u32& flags = members_[member].flags;
     publish(flags, local ? flags | SLC_MEMBER_LOCAL : flags & ~SLC_MEMBER_LOCAL);
+}
+
+void Generation::set_down(std::uint32_t member, bool down) {
+    slc_u32& flags = members_[member].flags;
+    publish(flags, down ? flags | SLC_MEMBER_DOWN : flags & ~SLC_MEMBER_DOWN);
 }
 
 void Generation::reclaim() {

@@ -46,6 +46,8 @@ class Generation {
     /// Errors: limit when no cell is free (call reclaim() and try again).
     Result<void> set_cell(std::uint32_t member, std::uint32_t variant, const slc_template* header);
     void set_local(std::uint32_t member, bool local);
+    /// What is remembered for a member that is down is void.
+    void set_down(std::uint32_t member, bool down);
     /// Frees the cells that were replaced before the last grace period; waits for one RCU grace
     /// period (membarrier(2), some milliseconds) when there are any.
     void reclaim();
@@ -56,6 +58,8 @@ class Generation {
     [[nodiscard]] std::span<std::uint64_t> rings() { return rings_; }
     [[nodiscard]] std::span<slc_member> members() { return members_; }
     [[nodiscard]] std::span<const slc_template> templates() const { return templates_; }
+    [[nodiscard]] std::span<slc_account> accounts() { return accounts_; }
+    [[nodiscard]] std::span<const slc_account> accounts() const { return accounts_; }
 
     /// Pins every map and program into `directory`, which must exist on a bpffs.
     Result<void> pin(const std::string& directory) const;
@@ -73,6 +77,7 @@ class Generation {
     std::span<std::uint64_t> slots_;
     std::span<slc_member> members_;
     std::span<slc_template> templates_;
+    std::span<slc_account> accounts_;
     std::vector<std::uint32_t> free_cells_;
     std::vector<std::uint32_t> retired_cells_;  ///< Packets may still read them.
     std::vector<std::uint32_t> ageing_cells_;   ///< Retired before aged_since_: see reclaim().

@@ -27,6 +27,7 @@ constexpr StateKind kKinds[] = {
     {"slc_reason_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0,
      kReasonRows* SLC_FAMPROTO_COUNT, false},
     {"slc_service_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_service_counter), 0, 256, true},
+    {"slc_flow_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_flow_counter), 0, 256, true},
     {"slc_member_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 1024, true},
     {"slc_customer_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 64, true},
     {"slc_policy_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 64, true},
@@ -37,7 +38,7 @@ constexpr StateKind kKinds[] = {
 
 std::uint32_t wanted_entries(const StateKind& kind, const StateSizes& sizes) {
     const std::string name = kind.name;
-    if (name == "slc_service_counters") return sizes.services;
+    if (name == "slc_service_counters" || name == "slc_flow_counters") return sizes.services;
     if (name == "slc_member_counters") return sizes.members;
     if (name == "slc_customer_counters") return sizes.customers;
     if (name == "slc_policy_counters") return sizes.policies;
@@ -71,10 +72,26 @@ void add(slc_service_counter& to, const slc_service_counter& from) {
     to.dropped_bytes += from.dropped_bytes;
 }
 
+void add(slc_flow_counter& to, const slc_flow_counter& from) {
+    to.hits += from.hits;
+    to.misses += from.misses;
+    to.inserts += from.inserts;
+    to.refused_full += from.refused_full;
+    to.refused_ceiling += from.refused_ceiling;
+    to.held += from.held;
+    to.ids_unknown += from.ids_unknown;
+}
+
 }  // namespace
 
 Result<StateMaps> StateMaps::open(const std::string& directory, const StateSizes& sizes) {
+    return open(directory, sizes, SLC_TRY(FlowMap::open(directory, sizes.flows), "state"));
+}
+
+Result<StateMaps> StateMaps::open(const std::string& directory, const StateSizes& sizes,
+                                  FlowMap flows) {
     StateMaps out;
+    out.flows_ = std::move(flows);
     out.directory_ = directory;
     if (!directory.empty())
         for (const StateKind& kind : kKinds) SLC_CHECK(out.find_pinned(kind), kind.name);
@@ -130,6 +147,8 @@ Result<void> StateMaps::fit_one(const StateKind& kind, std::uint32_t wanted) {
 std::vector<std::pair<std::string, int>> StateMaps::current() const {
     std::vector<std::pair<std::string, int>> out;
     for (const auto& [name, epochs] : maps_) out.emplace_back(name, epochs.back().fd.get());
+    out.emplace_back("slc_flows", flows_.current().fd.get());
+    if (flows_.leaving()) out.emplace_back("slc_flows_old", flows_.leaving()->fd.get());
     return out;
 }
 
@@ -168,6 +187,25 @@ std::vector<slc_counter> StateMaps::customers() const {
 }
 std::vector<slc_counter> StateMaps::policies() const {
     return sum<slc_counter>("slc_policy_counters");
+}
+
+std::vector<slc_flow_counter> StateMaps::flow_counters() const {
+    return sum<slc_flow_counter>("slc_flow_counters");
+}
+
+std::vector<StateMaps::Size> StateMaps::sizes() const {
+    const auto cpus = static_cast<std::uint64_t>(std::max(::libbpf_num_possible_cpus(), 1));
+    std::vector<Size> out;
+    for (const StateKind& kind : kKinds) {
+        Size size{kind.name, 0, 0};
+        for (const Epoch& epoch : maps_.at(kind.name)) {
+            size.entries = epoch.entries;
+            size.bytes += std::uint64_t{epoch.entries} * kind.value_size *
+                          (kind.type == BPF_MAP_TYPE_PERCPU_ARRAY ? cpus : 1);
+        }
+        out.push_back(size);
+    }
+    return out;
 }
 
 }  // namespace sluice::kernel

@@ -2,9 +2,10 @@
 #pragma once
 
 /// The maps that survive generations and daemons: counters, fragments, rate limiters. They are
-/// pinned in <instance>/state. A counter map that has become too small for a configuration gets a
-/// successor beside it (name_1, name_2, ...): the generations that follow count there, and a
-/// reading is the sum over all of them, so that no count is ever lost.
+/// pinned in <instance>/state. The flow table is one of them (flow_map.h). A counter map that has
+/// become too small for a configuration gets a successor beside it (name_1, name_2, ...): the
+/// generations that follow count there, and a reading is the sum over all of them, so that no count
+/// is ever lost.
 
 #include <cstdint>
 #include <map>
@@ -13,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "kernel/flow_map.h"
 #include "sluice/types.h"
 
 namespace sluice::kernel {
@@ -29,6 +31,7 @@ struct StateSizes {
     std::uint32_t customers = 0;
     std::uint32_t policies = 0;
     std::uint32_t frag_buckets = 0;
+    plan::FlowGeometry flows;
 };
 
 class StateMaps {
@@ -37,6 +40,9 @@ class StateMaps {
     /// directory name means: nothing is pinned (tests, embedding).
     /// Errors: conflict for a pinned map of another layout, which is left as it is.
     static Result<StateMaps> open(const std::string& directory, const StateSizes& sizes);
+    /// With a flow table that was opened before: its tick is needed to compile.
+    static Result<StateMaps> open(const std::string& directory, const StateSizes& sizes,
+                                  FlowMap flows);
 
     /// Grows what has become too small; generations loaded later use the new maps.
     Result<void> fit(const StateSizes& sizes);
@@ -44,6 +50,8 @@ class StateMaps {
     /// Name in the object (slc_...) and the descriptor to use for it.
     [[nodiscard]] std::vector<std::pair<std::string, int>> current() const;
     [[nodiscard]] std::uint32_t frag_buckets() const;
+    [[nodiscard]] FlowMap& flows() { return flows_; }
+    [[nodiscard]] const FlowMap& flows() const { return flows_; }
 
     /// Sums over CPUs and over every successor. Indexes beyond a map count nothing.
     [[nodiscard]] std::vector<slc_counter> reasons()
@@ -52,6 +60,15 @@ class StateMaps {
     [[nodiscard]] std::vector<slc_counter> members() const;
     [[nodiscard]] std::vector<slc_counter> customers() const;
     [[nodiscard]] std::vector<slc_counter> policies() const;
+    [[nodiscard]] std::vector<slc_flow_counter> flow_counters() const;  ///< By service id.
+
+    /// Size of each map in use, for `sluice map list`.
+    struct Size {
+        std::string name;
+        std::uint64_t entries = 0;
+        std::uint64_t bytes = 0;  ///< Values of all CPUs, all successors.
+    };
+    [[nodiscard]] std::vector<Size> sizes() const;
 
  private:
     struct Epoch {
@@ -65,6 +82,7 @@ class StateMaps {
 
     std::string directory_;
     std::map<std::string, std::vector<Epoch>> maps_;
+    FlowMap flows_;
 };
 
 }  // namespace sluice::kernel

@@ -67,6 +67,16 @@ Result<void> fill_ranges(const BpfObject& object, const plan::Image& image) {
     return {};
 }
 
+Result<void> fill_server_ids(const BpfObject& object, const plan::Image& image) {
+    const int fd = object.map_fd("slc_server_ids");
+    for (const auto& [key, member] : image.server_ids) {
+        if (::bpf_map_update_elem(fd, &key, &member, BPF_ANY) == 0) continue;
+        const int saved = errno;
+        return fail(sys_error(saved, "slc_server_ids"));
+    }
+    return {};
+}
+
 }  // namespace
 
 Layout lay_out(const plan::Image& image, std::uint32_t cells) {
@@ -81,6 +91,7 @@ Layout lay_out(const plan::Image& image, std::uint32_t cells) {
     place<std::uint64_t>(out.live_size, image.slots.size(), node.slots, node.slots_at);
     place<slc_member>(out.live_size, image.highest_member + 1, node.members, node.members_at);
     place<slc_template>(out.live_size, cells, node.templates, node.templates_at);
+    place<slc_account>(out.live_size, image.accounts.size(), node.accounts, node.accounts_at);
     return out;
 }
 
@@ -89,9 +100,9 @@ Result<void> size_tables(BpfObject& object, const plan::Image& image, std::uint3
     SLC_CHECK(object.set_value_size("slc_plan", layout.plan_size), "VIPs, ports and services");
     SLC_CHECK(object.set_value_size("slc_live", layout.live_size), "rings, backends and templates");
     const std::pair<const char*, std::size_t> sizes[] = {
-        {"slc_port_ranges", image.ranges.size()}, {"slc_prefixes4", image.prefixes.size()},
-        {"slc_prefixes6", image.prefixes.size()}, {"slc_peers4", image.peers.size()},
-        {"slc_peers6", image.peers.size()},
+        {"slc_server_ids", image.server_ids.size()}, {"slc_port_ranges", image.ranges.size()},
+        {"slc_prefixes4", image.prefixes.size()},    {"slc_prefixes6", image.prefixes.size()},
+        {"slc_peers4", image.peers.size()},          {"slc_peers6", image.peers.size()},
     };
     for (const auto& [name, entries] : sizes)
         SLC_CHECK(object.set_max_entries(name, at_least_one(entries)), "size tables");
@@ -105,6 +116,7 @@ Result<void> fill_tables(const BpfObject& object, const plan::Image& image, cons
     copy(plan, layout.node.ports_at, image.ports);
     copy(plan, layout.node.services_at, image.services);
     SLC_CHECK(fill_ranges(object, image), "fill");
+    SLC_CHECK(fill_server_ids(object, image), "fill");
     return fill_tries(object, image);
 }
 

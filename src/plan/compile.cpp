@@ -27,7 +27,10 @@ struct Owners {
 class Compiler {
  public:
     Compiler(const Config& config, IdStore& ids, const CompileOptions& options)
-        : config_(config), ids_(ids), options_(options) {}
+        : config_(config),
+          ids_(ids),
+          options_(options),
+          geometry_(options.flows.value_or(flow_geometry(config))) {}
 
     Result<Image> run() {
         SLC_CHECK(assign_ids(), "assign ids");
@@ -53,6 +56,8 @@ class Compiler {
         for (const auto& entry : config_.protected_prefixes) owner(entry.customer, entry.policy);
         for (const auto& group : config_.groups)
             for (const auto& backend : group.backends) members.insert(member_name(group, backend));
+        for (const auto& [group, address] : options_.retired)
+            members.insert(member_name(group, address));
         ids_.services.retain(services);
         ids_.members.retain(members);
         ids_.customers.retain(customers);
@@ -88,30 +93,26 @@ class Compiler {
 
     Result<void> build_ring(std::size_t group_index, config::Balance balance) {
         const auto& group = config_.groups[group_index];
-        std::vector<RingMember> members;
-        for (const auto& backend : group.backends) {
-            const bool takes = backend.state == config::BackendState::ready && backend.weight > 0;
-            if (!takes) continue;
-            members.push_back({ring_key(backend.address),
-                               ids_.members.find(member_name(group, backend)), backend.weight});
-        }
-        ImageRing ring{group_index, balance, static_cast<std::uint32_t>(image_.slots.size()), 0,
-                       members.empty()};
-        if (members.empty()) {
+        ImageRing ring{group_index, balance, static_cast<std::uint32_t>(image_.slots.size())};
+        const auto least = options_.least_log2.find({group.name, balance});
+        ring.empty = group.backends.empty() && least == options_.least_log2.end();
+        if (ring.empty) {
             image_.ring_list.push_back(ring);
             image_.rings.push_back(0);
             return {};
         }
-        ring.log2 = ring_log2(members);
-        const auto owners = balance == config::Balance::maglev
-                                ? build_maglev(members, ring.log2)
-                                : build_rendezvous(members, ring.log2);
-        if (image_.slots.size() + owners.size() > kMaxSlots)
+        std::vector<RingMember> members;
+        for (const auto& backend : group.backends)
+            members.push_back({ring_key(backend.address), 0, backend.weight});
+        // By what is configured alone: health and drains must not resize a ring.
+        ring.log2 = ring.wanted_log2 = ring_log2(members);
+        if (least != options_.least_log2.end()) ring.log2 = std::max(ring.log2, least->second);
+        if (image_.slots.size() + (std::size_t{1} << ring.log2) > kMaxSlots)
             return fail(
                 Errc::limit,
                 "more ring slots than one node can hold (" + std::to_string(kMaxSlots) + ")",
                 "split the configuration over several nodes, or share groups");
-        for (const std::uint32_t owner : owners)
+        for (const std::uint32_t owner : ring_owners(config_, ids_, options_.overrides, ring))
             image_.slots.push_back(SLC_SLOT_MAKE(owner, owner, 0));
         image_.rings.push_back(SLC_RING_MAKE(ring.offset, ring.log2));
         image_.ring_list.push_back(ring);
@@ -120,19 +121,30 @@ class Compiler {
 
     void build_members() {
         std::vector<std::uint32_t> variants(config_.groups.size(), 0);
+        std::map<std::string, std::size_t> group_at;
         for (const auto& service : config_.services)
             if (service.forward != config::Forward::local)
                 variants[service.group] |= 1u << SLC_VARIANT(static_cast<int>(service.forward),
                                                              service.vip.address.is_ip6);
+        const auto add = [&](std::size_t g, std::size_t b, const IpAddress& address) {
+            const std::uint32_t id =
+                ids_.members.find(member_name(config_.groups[g].name, address));
+            image_.members.push_back({id, g, b, address, variants[g]});
+            image_.templates += static_cast<std::uint32_t>(__builtin_popcount(variants[g]));
+        };
         for (std::size_t g = 0; g < config_.groups.size(); ++g) {
             const auto& group = config_.groups[g];
+            group_at.emplace(group.name, g);
             for (std::size_t b = 0; b < group.backends.size(); ++b) {
-                const auto& backend = group.backends[b];
-                image_.members.push_back({ids_.members.find(member_name(group, backend)), g, b,
-                                          backend.address, variants[g]});
-                image_.templates += static_cast<std::uint32_t>(__builtin_popcount(variants[g]));
+                add(g, b, group.backends[b].address);
+                for (const auto& key : server_id_keys(config_, g, group.backends[b]))
+                    image_.server_ids.push_back({key, image_.members.back().id});
             }
         }
+        for (const auto& [group, address] : options_.retired)
+            if (const auto at = group_at.find(group); at != group_at.end())
+                add(at->second, kRetired, address);
+        image_.accounts = flow_accounts(config_, geometry_.entries());
     }
 
     [[nodiscard]] Owners owners_of(const std::string& customer, const std::string& policy,
@@ -164,7 +176,8 @@ class Compiler {
             record.customer = owners.customer;
             record.policy = owners.policy;
             if (service.forward == config::Forward::local) continue;
-            record.group = static_cast<slc_u32>(service.group);
+            record.group = static_cast<slc_u32>(service.group + 1);
+            fill_flow_fields(service, geometry_.shift, record);
             record.ring = ring_index_.at({service.group, service.balance});
         }
     }
@@ -281,6 +294,8 @@ class Compiler {
         node.icmp_rate = config_.node.icmp_rate;
         node.icmp_burst = std::max(1u, config_.node.icmp_rate);
         node.generation = options_.generation;
+        node.flow_log2 = geometry_.log2;
+        node.flow_shift = geometry_.shift;
         node.gue_port_be = htons(config_.node.gue_port);
         const TunnelSources sources{config_.node.tunnel_source4, config_.node.tunnel_source6,
                                     config_.node.gue_port};
@@ -307,8 +322,14 @@ class Compiler {
         if (service.affinity == config::Affinity::source) features |= SLC_FEATURE_AFFINITY_SOURCE;
         if (service.affinity == config::Affinity::source_port)
             features |= SLC_FEATURE_AFFINITY_SOURCE_PORT;
-        if (service.forward == config::Forward::local || service.forward == config::Forward::l2)
-            return;
+        if (service.forward == config::Forward::local) return;
+        if (service.tracking != config::Tracking::never) features |= SLC_FEATURE_TRACKING;
+        if (service.routing.by == config::RouteBy::tcp_server_id)
+            features |= SLC_FEATURE_TCP_SERVER_ID;
+        if (service.routing.by == config::RouteBy::quic_lb ||
+            service.routing.by == config::RouteBy::katran)
+            features |= SLC_FEATURE_CONNECTION_ID;
+        if (service.forward == config::Forward::l2) return;
         for (const auto& backend : config_.groups[service.group].backends)
             features |= backend.address.is_ip6 ? SLC_FEATURE_OUTER6 : SLC_FEATURE_OUTER4;
     }
@@ -318,6 +339,7 @@ class Compiler {
     const Config& config_;
     IdStore& ids_;
     const CompileOptions& options_;
+    const FlowGeometry geometry_;
     Image image_;
     std::map<std::pair<std::size_t, config::Balance>, std::uint32_t> ring_index_;
     std::vector<slc_vip> vip_records_;
@@ -357,8 +379,46 @@ Image compile_agent(const std::vector<IpPrefix>& vips, const std::vector<IpPrefi
     return image ? std::move(*image) : Image{};
 }
 
+std::string member_name(const std::string& group, const IpAddress& address) {
+    return group + "/" + address.text();
+}
+
 std::string member_name(const config::Group& group, const config::Backend& backend) {
-    return group.name + "/" + backend.address.text();
+    return member_name(group.name, backend.address);
+}
+
+config::Backend effective(const config::Group& group, const config::Backend& backend,
+                          const Overrides& overrides) {
+    config::Backend out = backend;
+    const auto found = overrides.find(member_name(group, backend));
+    if (found == overrides.end()) return out;
+    out.state = found->second.state.value_or(out.state);
+    out.weight = found->second.weight.value_or(out.weight);
+    return out;
+}
+
+std::vector<std::uint32_t> ring_owners(const Config& config, const IdStore& ids,
+                                       const Overrides& overrides, const ImageRing& ring) {
+    const auto& group = config.groups[ring.group];
+    std::vector<RingCandidate> candidates;
+    for (const auto& configured : group.backends) {
+        const config::Backend backend = effective(group, configured, overrides);
+        RingRole role = RingRole::owns;
+        if (backend.state == config::BackendState::drain) role = RingRole::leaves;
+        if (backend.state == config::BackendState::maint) role = RingRole::replaced;
+        if (backend.state == config::BackendState::down)
+            role = group.on_down == config::OnDown::keep ? RingRole::leaves : RingRole::replaced;
+        candidates.push_back({{ring_key(backend.address),
+                               ids.members.find(member_name(group, configured)), backend.weight},
+                              role});
+    }
+    const RingKind kind =
+        ring.balance == config::Balance::maglev ? RingKind::maglev : RingKind::rendezvous;
+    const auto owners = build_owners(candidates, kind, ring.wanted_log2);
+    // A ring that is larger than it wants to be repeats itself: the same packets, the same owners.
+    std::vector<std::uint32_t> out(std::size_t{1} << ring.log2);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = owners[i & (owners.size() - 1)];
+    return out;
 }
 
 std::uint64_t ring_key(const IpAddress& address) {

@@ -78,6 +78,14 @@ std::uint32_t IdSpace::find(const std::string& name) const {
     return it == ids_.end() ? 0 : it->second;
 }
 
+std::string IdSpace::name_of(std::uint32_t id) const {
+    for (const auto& [name, used] : ids_)
+        if (used == id) return name;
+    for (const auto& [order, entry] : released_)
+        if (entry.second == id) return entry.first;
+    return {};
+}
+
 void IdSpace::retain(const std::set<std::string>& keep) {
     for (auto it = ids_.begin(); it != ids_.end();) {
         if (keep.contains(it->first)) {

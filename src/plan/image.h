@@ -6,21 +6,28 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "config/model.h"
+#include "plan/flow_plan.h"
 #include "plan/ids.h"
 #include "sluice/types.h"
 
 namespace sluice::plan {
 
+/// Of a member that is no backend of its group any more, while flows are remembered for it.
+inline constexpr std::size_t kRetired = ~std::size_t{0};
+
 /// A backend in a group as the data plane knows it.
 struct ImageMember {
     std::uint32_t id = 0;     ///< Index of slc_members.
     std::size_t group = 0;    ///< Index into Config::groups.
-    std::size_t backend = 0;  ///< Index into Group::backends.
+    std::size_t backend = 0;  ///< Index into Group::backends, or kRetired.
     IpAddress address;
     /// Which header templates it needs: bit SLC_VARIANT(forward, inner_is_ip6).
     std::uint32_t variants = 0;
@@ -30,9 +37,25 @@ struct ImageMember {
 struct ImageRing {
     std::size_t group = 0;
     config::Balance balance = config::Balance::maglev;
-    std::uint32_t offset = 0;  ///< In the slot pool.
-    std::uint32_t log2 = 0;
-    bool empty = false;  ///< No member may take traffic.
+    std::uint32_t offset = 0;       ///< In the slot pool.
+    std::uint32_t log2 = 0;         ///< As laid out.
+    std::uint32_t wanted_log2 = 0;  ///< As the configuration wants it; not above log2.
+    bool empty = false;             ///< The group has no backend: no slot is laid out.
+};
+
+/// What an operator or a health check says of a backend, beside its configuration.
+struct Override {
+    std::optional<config::BackendState> state;
+    std::optional<std::uint32_t> weight;
+    bool operator==(const Override&) const = default;
+};
+
+/// By member name.
+using Overrides = std::map<std::string, Override>;
+
+struct ImageServerId {
+    slc_server_id key{};
+    std::uint32_t member = 0;
 };
 
 struct ImagePrefix {
@@ -48,7 +71,9 @@ struct Image {
     std::vector<slc_ranges> ranges;     ///< [0] is unused.
     std::vector<slc_service> services;  ///< By service id; [0] is unused.
     std::vector<std::uint64_t> rings;   ///< Descriptors.
-    std::vector<std::uint64_t> slots;
+    std::vector<std::uint64_t> slots;   ///< Steady, as the rings want them.
+    std::vector<slc_account> accounts;  ///< [0] is the pool, [1 + g] that of group g.
+    std::vector<ImageServerId> server_ids;
     std::vector<ImageMember> members;
     std::vector<ImageRing> ring_list;        ///< Parallel to rings.
     std::vector<IpPrefix> peers;             ///< Sources whose tunnels are stripped.
@@ -65,11 +90,26 @@ struct CompileOptions {
     std::uint32_t generation = 1;
     std::vector<IpAddress> local_addresses;  ///< Where tunnels of balancers may end.
     std::uint32_t frag_buckets = 1024;       ///< A power of two.
+    Overrides overrides;
+    /// The flow table in use, when it is not (yet) the one that the configuration asks for.
+    std::optional<FlowGeometry> flows;
+    /// Rings that may not become smaller yet: by group name and way of balancing.
+    std::map<std::pair<std::string, config::Balance>, std::uint32_t> least_log2;
+    /// Members that stay although they are no backends any more: group name and address.
+    std::vector<std::pair<std::string, IpAddress>> retired;
 };
 
 /// Assigns ids to what is new (`ids` changes only then) and lays out every table.
 /// Errors: limit, when ids or ring slots do not suffice.
 Result<Image> compile(const config::Config& config, IdStore& ids, const CompileOptions& options);
+
+/// A backend with what overrides it.
+config::Backend effective(const config::Group& group, const config::Backend& backend,
+                          const Overrides& overrides);
+
+/// The owner of every slot of a ring as laid out: a function of configuration and overrides.
+std::vector<std::uint32_t> ring_owners(const config::Config& config, const IdStore& ids,
+                                       const Overrides& overrides, const ImageRing& ring);
 
 /// The agent's tables: VIPs and tunnel sources, nothing else.
 Image compile_agent(const std::vector<IpPrefix>& vips, const std::vector<IpPrefix>& peers,
@@ -77,6 +117,7 @@ Image compile_agent(const std::vector<IpPrefix>& vips, const std::vector<IpPrefi
 
 /// The name under which a member's id is kept: "group/address".
 std::string member_name(const config::Group& group, const config::Backend& backend);
+std::string member_name(const std::string& group, const IpAddress& address);
 
 /// The place of a backend in rings, equal on every node: from its address alone.
 std::uint64_t ring_key(const IpAddress& address);

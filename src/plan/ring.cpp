@@ -287,4 +287,26 @@ std::vector<std::uint32_t> build_rendezvous(std::span<const RingMember> members,
     return ring;
 }
 
+std::vector<std::uint32_t> build_owners(std::span<const RingCandidate> candidates, RingKind kind,
+                                        std::uint32_t log2) {
+    std::vector<RingMember> all, standing;
+    std::vector<std::uint32_t> failed;
+    for (const RingCandidate& candidate : candidates) {
+        if (candidate.role == RingRole::leaves || candidate.member.weight == 0) continue;
+        all.push_back(candidate.member);
+        if (candidate.role == RingRole::owns)
+            standing.push_back(candidate.member);
+        else
+            failed.push_back(candidate.member.member);
+    }
+    auto owners = kind == RingKind::maglev ? build_maglev(all, log2) : build_rendezvous(all, log2);
+    if (failed.empty()) return owners;
+    std::sort(failed.begin(), failed.end());
+    const auto stand_ins = build_rendezvous(standing, log2);
+    for (std::size_t slot = 0; slot < owners.size(); ++slot)
+        if (std::binary_search(failed.begin(), failed.end(), owners[slot]))
+            owners[slot] = stand_ins[slot];
+    return owners;
+}
+
 }  // namespace sluice::plan

@@ -18,6 +18,26 @@ struct RingMember {
     std::uint32_t weight = 1;  ///< 0 owns nothing.
 };
 
+/// What a member of a group is to its ring.
+enum class RingRole {
+    owns,      ///< Owns slots.
+    leaves,    ///< Owns none: the ring is built without it (drain, or no weight).
+    replaced,  ///< The ring is built with it, and others stand in for it in its own slots (failed).
+};
+
+struct RingCandidate {
+    RingMember member;
+    RingRole role = RingRole::owns;
+};
+
+enum class RingKind { maglev, rendezvous };
+
+/// The owner of each of 2^log2 slots: a function of the revision and of health alone, whatever came
+/// before. Nobody owns a slot (0) when no candidate may. The stand-ins come by rendezvous, so that
+/// a failure moves the failed member's slots only, and failures in any order lead to the same ring.
+std::vector<std::uint32_t> build_owners(std::span<const RingCandidate> candidates, RingKind kind,
+                                        std::uint32_t log2);
+
 /// Smallest power of two with SLC_RING_SLOTS_PER_MEMBER slots for each member and
 /// SLC_RING_SLOTS_FOR_LIGHTEST for the lightest one, within SLC_MIN_RING_LOG2..SLC_MAX_RING_LOG2.
 std::uint32_t ring_log2(std::span<const RingMember> members);
