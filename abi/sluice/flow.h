@@ -108,6 +108,17 @@ SLC_HASH_FN int slc_flow_is_free(slc_u64 entry, slc_u32 tick)
     return !SLC_FLOW_MEMBER_OF(entry) || (left > SLC_FLOW_MAX_TICKS && left != 255);
 }
 
+/* Ticks of one table as ticks of another, 2^finer of which make one: rounded up, at most
+ * SLC_FLOW_MAX_TICKS. */
+SLC_HASH_FN slc_u8 slc_flow_rescale(slc_u32 ticks, slc_s32 finer)
+{
+    if (finer >= 0)
+        ticks <<= finer & 15;
+    else
+        ticks = (ticks + (1u << (-finer & 15)) - 1) >> (-finer & 15);
+    return (slc_u8)(ticks < SLC_FLOW_MAX_TICKS ? ticks : SLC_FLOW_MAX_TICKS);
+}
+
 /* A packet's question. */
 struct slc_flow_ask {
     slc_u64 hash;
@@ -158,4 +169,30 @@ SLC_HASH_FN slc_u32 slc_flow_first_class(slc_u32 kind)
     if (kind == SLC_FLOW_UDP)
         return SLC_FLOW_DATAGRAM;
     return kind == SLC_FLOW_SYN ? SLC_FLOW_EMBRYONIC : SLC_FLOW_ESTABLISHED;
+}
+
+/* Without an index into the array: it would keep the whole question on the stack, of which a BPF
+ * program has 512 bytes. */
+SLC_HASH_FN slc_u8 slc_flow_lifetime(const struct slc_flow_ask *ask, slc_u32 flow_class)
+{
+    slc_u32 all = ask->lifetime[0] | (slc_u32)ask->lifetime[1] << 8 |
+                  (slc_u32)ask->lifetime[2] << 16 | (slc_u32)ask->lifetime[3] << 24;
+
+    return (slc_u8)(all >> ((flow_class & 3) * 8));
+}
+
+/*
+ * Ticks that an entry of class `was` with `left` ticks has after a packet. A later packet renews;
+ * FIN and RST shorten, any later packet restores. A SYN renews an embryonic entry only: an off-path
+ * sender must not keep a drained backend's flows alive. Within a class life is never shortened, and
+ * never where connections share the entry: the packet may be another's.
+ */
+SLC_HASH_FN slc_u8 slc_flow_life_after(const struct slc_flow_ask *ask, slc_u32 was, slc_u8 left)
+{
+    slc_u32 now = slc_flow_next_class(ask->kind, was, ask->shared);
+    slc_u8 life = slc_flow_lifetime(ask, now);
+
+    if (ask->kind == SLC_FLOW_LOOK || (ask->kind == SLC_FLOW_SYN && was != SLC_FLOW_EMBRYONIC))
+        return left;
+    return left > life && (now == was || ask->shared) ? left : life;
 }

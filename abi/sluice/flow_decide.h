@@ -20,7 +20,8 @@ struct slc_flow_places {
     struct slc_flow_bucket *old; /* of the table that is being left, or NULL */
     struct slc_account *account; /* of the group */
     struct slc_account *pool;
-    slc_u32 old_tick; /* now, in ticks of the old table */
+    slc_u32 old_tick;    /* now, in ticks of the old table */
+    slc_s32 old_coarser; /* log2 of how many ticks make one of the old table; below 0: finer */
 };
 
 /* Index of the live entry of this flow whose member fits, or -1. *dead becomes an entry of it whose
@@ -46,40 +47,50 @@ SLC_FLOW_FN int slc_flow_find(struct slc_flow_bucket *bucket, const struct slc_f
 }
 
 /*
- * A later packet renews; FIN and RST shorten, any later packet restores. A SYN renews an embryonic
- * entry only: an off-path sender must not keep a drained backend's flows alive. Within a class life
- * is never shortened. A lost race leaves the work to the next packet.
+ * What a packet that follows an entry does to it (slc_flow_life_after). A lost race leaves the work
+ * to the next packet. `tick` is of the entry's own table, and `coarser` says how its ticks compare
+ * with those of `ask`.
  */
 SLC_FLOW_FN void slc_flow_touch(struct slc_flow_bucket *bucket, int at, slc_u64 entry,
-                                const struct slc_flow_ask *ask)
+                                const struct slc_flow_ask *ask, slc_u32 tick, slc_s32 coarser)
 {
     slc_u32 was = SLC_FLOW_CLASS_OF(entry);
     slc_u32 now = slc_flow_next_class(ask->kind, was, ask->shared);
-    slc_u8 lifetime = ask->lifetime[now & 3];
-    slc_u8 expiry = (slc_u8)(ask->tick + lifetime);
+    slc_u8 left = slc_flow_left(entry, tick);
+    slc_u8 life =
+        slc_flow_rescale(slc_flow_life_after(ask, was, slc_flow_rescale(left, coarser)), -coarser);
+    slc_u8 expiry = (slc_u8)(tick + life);
     slc_u64 *place = &bucket->entry[at & (SLC_FLOW_WAYS - 1)];
 
-    if (ask->kind == SLC_FLOW_LOOK || (ask->kind == SLC_FLOW_SYN && was != SLC_FLOW_EMBRYONIC))
-        return;
     if (now != was)
         __sync_val_compare_and_swap(
             place, entry,
             (entry & ~(SLC_FLOW_CLASS_MASK | 0xffull)) | ((slc_u64)now << 28) | expiry);
-    else if (slc_flow_left(entry, ask->tick) < lifetime)
+    else if (left < life)
         *(volatile slc_u8 *)place = expiry; /* the lowest byte of a little-endian word */
 }
 
-/* Whether the group may take one more entry; *of_pool says that it would be one of account 0's.
- * Compared as signed numbers: a count that raced below zero is no reason to refuse. */
-SLC_FLOW_FN int slc_flow_may_take(const struct slc_flow_places *at, int *of_pool)
+/* Whether the group may take one more entry. Compared as signed numbers: a count that user space
+ * has just corrected below zero is no reason to refuse. */
+SLC_FLOW_FN int slc_flow_may_take(const struct slc_flow_places *at)
 {
     slc_s64 used = *(volatile slc_s64 *)&at->account->used;
 
-    *of_pool = used >= (slc_s64)at->account->share;
-    if (!*of_pool)
+    if (used < (slc_s64)at->account->share)
         return 1;
     return used < (slc_s64)at->account->ceiling &&
            *(volatile slc_s64 *)&at->pool->used < (slc_s64)at->pool->ceiling;
+}
+
+/* One entry more on an account. Beyond its share it is one of the pool's too: by what each CPU saw
+ * its own addition begin from, so that the pool stays the exact sum of what groups use beyond their
+ * shares, whoever adds and releases at the same time. */
+SLC_FLOW_FN void slc_flow_charge(struct slc_account *account, struct slc_account *pool)
+{
+    slc_s64 before = (slc_s64)__sync_fetch_and_add(&account->used, 1);
+
+    if (before >= (slc_s64)account->share)
+        __sync_fetch_and_add(&pool->used, 1);
 }
 
 /* Puts `entry` into a free place of the bucket, or into that of `dead`. A place lost to another CPU
@@ -100,16 +111,16 @@ SLC_FLOW_FN int slc_flow_place(struct slc_flow_bucket *bucket, slc_u64 entry, sl
     return 0;
 }
 
-/* One flow less on the account of whoever had `entry`. */
-SLC_FLOW_FN void slc_flow_release(SLC_FLOW_ENV *env, slc_u64 entry)
+/* One entry less on the account of whoever had `entry`. */
+SLC_FLOW_FN void slc_flow_release(SLC_FLOW_ENV *env, struct slc_account *pool, slc_u64 entry)
 {
     struct slc_account *account;
 
     if (!SLC_FLOW_MEMBER_OF(entry))
         return;
     account = SLC_FLOW_ACCOUNT(env, SLC_FLOW_MEMBER_OF(entry));
-    if (account)
-        __sync_fetch_and_add(&account->used, -1);
+    if (account && (slc_s64)__sync_fetch_and_add(&account->used, -1) > (slc_s64)account->share)
+        __sync_fetch_and_add(&pool->used, -1);
 }
 
 /* enum slc_flow_insert */
@@ -117,30 +128,28 @@ SLC_FLOW_FN slc_u8 slc_flow_remember(const struct slc_flow_places *at,
                                      const struct slc_flow_ask *ask, SLC_FLOW_ENV *env,
                                      slc_u32 member, slc_u32 flow_class, slc_u64 dead)
 {
-    slc_u8 expiry = (slc_u8)(ask->tick + ask->lifetime[flow_class & 3]);
+    slc_u8 expiry = (slc_u8)(ask->tick + slc_flow_lifetime(ask, flow_class));
     slc_u64 entry = slc_flow_entry(ask->hash, flow_class, member, expiry);
     slc_u64 replaced = 0;
-    int of_pool;
 
-    if (!slc_flow_may_take(at, &of_pool))
+    if (!slc_flow_may_take(at))
         return SLC_FLOW_REFUSED_CEILING;
     if (!slc_flow_place(at->bucket, entry, ask->tick, dead, &replaced))
         return SLC_FLOW_REFUSED_FULL;
-    __sync_fetch_and_add(&at->account->used, 1);
-    if (of_pool)
-        __sync_fetch_and_add(&at->pool->used, 1);
-    slc_flow_release(env, replaced);
+    slc_flow_charge(at->account, at->pool);
+    slc_flow_release(env, at->pool, replaced);
     return SLC_FLOW_INSERTED;
 }
 
-/* A flow that the table being left remembers moves over with its first packet; where there is no
- * room it stays and is followed all the same. */
+/* A flow that the table being left remembers moves over with its first packet, ceiling or not: it
+ * is no entry more. Where there is no room it stays, and is followed and renewed there. */
 SLC_FLOW_FN int slc_flow_from_old(const struct slc_flow_places *at, const struct slc_flow_ask *ask,
                                   SLC_FLOW_ENV *env, slc_u64 dead, struct slc_flow_answer *answer)
 {
-    slc_u64 entry = 0, ignored = 0;
+    slc_u64 entry = 0, ignored = 0, replaced = 0;
     int i = slc_flow_find(at->old, ask, at->old_tick, env, &entry, &ignored);
-    slc_u32 flow_class;
+    slc_u32 was = SLC_FLOW_CLASS_OF(entry);
+    slc_u8 life;
 
     if (i < 0)
         return 0;
@@ -148,11 +157,18 @@ SLC_FLOW_FN int slc_flow_from_old(const struct slc_flow_places *at, const struct
     answer->how = SLC_FLOW_BY_MEMORY;
     if (ask->kind == SLC_FLOW_LOOK)
         return 1;
-    flow_class = slc_flow_next_class(ask->kind, SLC_FLOW_CLASS_OF(entry), ask->shared);
-    if (slc_flow_remember(at, ask, env, answer->member, flow_class, dead) != SLC_FLOW_INSERTED)
+    life = slc_flow_life_after(
+        ask, was, slc_flow_rescale(slc_flow_left(entry, at->old_tick), at->old_coarser));
+    if (!slc_flow_place(at->bucket,
+                        slc_flow_entry(ask->hash, slc_flow_next_class(ask->kind, was, ask->shared),
+                                       answer->member, (slc_u8)(ask->tick + life)),
+                        ask->tick, dead, &replaced)) {
+        slc_flow_touch(at->old, i, entry, ask, at->old_tick, at->old_coarser);
         return 1;
-    if (__sync_val_compare_and_swap(&at->old->entry[i & (SLC_FLOW_WAYS - 1)], entry, 0) == entry)
-        slc_flow_release(env, entry);
+    }
+    if (__sync_val_compare_and_swap(&at->old->entry[i & (SLC_FLOW_WAYS - 1)], entry, 0) != entry)
+        slc_flow_charge(at->account, at->pool); /* it is still there, or was freed and released */
+    slc_flow_release(env, at->pool, replaced);
     return 1;
 }
 
@@ -178,7 +194,7 @@ SLC_FLOW_FN void slc_flow_decide(const struct slc_flow_places *at, const struct 
     slc_u32 first_class = slc_flow_first_class(ask->kind);
 
     if (i >= 0) {
-        slc_flow_touch(at->bucket, i, entry, ask);
+        slc_flow_touch(at->bucket, i, entry, ask, ask->tick, 0);
         answer->member = SLC_FLOW_MEMBER_OF(entry);
         answer->how = SLC_FLOW_BY_MEMORY;
         return;

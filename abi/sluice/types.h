@@ -22,6 +22,7 @@ using slc_u8 = std::uint8_t;
 using slc_u16 = std::uint16_t;
 using slc_u32 = std::uint32_t;
 using slc_u64 = std::uint64_t;
+using slc_s32 = std::int32_t;
 using slc_s64 = std::int64_t;
 #define SLC_ASSERT_SIZE(type, size) static_assert(sizeof(type) == (size), #type)
 #else
@@ -30,6 +31,7 @@ typedef __u8 slc_u8;
 typedef __u16 slc_u16;
 typedef __u32 slc_u32;
 typedef __u64 slc_u64;
+typedef __s32 slc_s32;
 typedef __s64 slc_s64;
 #define SLC_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
 #endif
