@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/client.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,6 +12,8 @@
 #include <charconv>
 #include <cstring>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include "api/json.h"
 #include "base/unique_fd.h"
@@ -22,6 +25,9 @@ using Clock = std::chrono::steady_clock;
 
 /// Longest answer that is read: some 400 bytes for each of a million backends fit.
 constexpr std::size_t kMaxAnswerLen = std::size_t{1} << 30;
+constexpr std::size_t kMaxHeadLen = 8192;
+constexpr std::size_t kMaxChunkHeadLen = 32;
+constexpr std::size_t kMaxLineLen = 65536;
 
 Error unreachable(int saved_errno, const std::string& step) {
     Error error = sys_error(saved_errno, step);
@@ -93,21 +99,29 @@ Result<void> send_all(int fd, std::string_view bytes, Clock::time_point deadline
     return {};
 }
 
-Result<std::string> receive_all(int fd, Clock::time_point deadline) {
-    std::string out;
-    char buffer[65536];
+/// Some bytes, or none at the end. In `buffer`, until the next call.
+Result<std::string_view> receive(int fd, std::span<char> buffer, Clock::time_point deadline) {
     while (true) {
         SLC_CHECK(wait_for(fd, POLLIN, deadline), "receive");
-        const ssize_t received = ::recv(fd, buffer, sizeof buffer, 0);
+        const ssize_t received = ::recv(fd, buffer.data(), buffer.size(), 0);
         const int saved_errno = errno;
-        if (received == 0) return out;
-        if (received < 0) {
-            if (saved_errno == EINTR || saved_errno == EAGAIN) continue;
+        if (received >= 0)
+            return std::string_view(buffer.data(), static_cast<std::size_t>(received));
+        if (saved_errno != EINTR && saved_errno != EAGAIN)
             return fail(unreachable(saved_errno, "receive"));
-        }
-        if (out.size() + static_cast<std::size_t>(received) > kMaxAnswerLen)
+    }
+}
+
+/// The rest of an answer that begins with `out`.
+Result<std::string> receive_all(int fd, Clock::time_point deadline, std::string out = {}) {
+    char buffer[65536];
+    while (true) {
+        auto bytes = receive(fd, buffer, deadline);
+        if (!bytes) return fail(std::move(bytes).error());
+        if (bytes->empty()) return out;
+        if (out.size() + bytes->size() > kMaxAnswerLen)
             return fail(Errc::limit, "the daemon's answer is longer than 1 GiB");
-        out.append(buffer, static_cast<std::size_t>(received));
+        out += *bytes;
     }
 }
 
@@ -138,12 +152,20 @@ std::optional<std::size_t> content_length(std::string_view headers) {
     return std::nullopt;
 }
 
+Error not_ours(std::string_view why) {
+    return make_error(Errc::unreachable, "what answers is not sluiced: " + std::string(why));
+}
+
+std::string request_text(std::string_view method, std::string_view target, std::string_view body) {
+    return fmt::format(
+        "{} {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
+        method, target, body.size(), body);
+}
+
 }  // namespace
 
 Result<std::string> read_answer(std::string_view bytes) {
-    const auto broken = [](std::string_view why) {
-        return fail(Errc::unreachable, "what answers is not sluiced: " + std::string(why));
-    };
+    const auto broken = [](std::string_view why) { return fail(not_ours(why)); };
     const std::size_t head_len = bytes.find("\r\n\r\n");
     constexpr std::string_view kVersion = "HTTP/1.1 ";
     if (head_len == std::string_view::npos || !bytes.starts_with(kVersion))
@@ -159,13 +181,91 @@ Result<std::string> read_answer(std::string_view bytes) {
     return std::string(body);
 }
 
-Result<std::string> Client::ask(const std::string& method, const std::string& target) const {
+Result<void> LineReader::take_size(std::string_view& bytes) {
+    const std::size_t end = bytes.find('\n');
+    size_ += bytes.substr(0, end);
+    if (size_.size() > kMaxChunkHeadLen) return fail(not_ours("no chunk"));
+    if (end == std::string_view::npos) {
+        bytes = {};
+        return {};
+    }
+    bytes.remove_prefix(end + 1);
+    const std::string head = std::exchange(size_, {});
+    if (part_ == Part::data_end) {
+        part_ = Part::size;
+        return head == "\r" ? Result<void>() : fail(not_ours("no end of a chunk"));
+    }
+    const auto [last, error] = std::from_chars(head.data(), head.data() + head.size(), left_, 16);
+    if (error != std::errc() || std::string_view(last) != "\r") return fail(not_ours("no chunk"));
+    part_ = left_ == 0 ? Part::end : Part::data;
+    return {};
+}
+
+Result<void> LineReader::take_data(std::string_view& bytes) {
+    std::string_view data = bytes.substr(0, left_);
+    bytes.remove_prefix(data.size());
+    left_ -= data.size();
+    if (left_ == 0) part_ = Part::data_end;
+    while (!data.empty()) {
+        const std::size_t end = data.find('\n');
+        if (end == std::string_view::npos || !line_.empty()) line_ += data.substr(0, end);
+        if (line_.size() > kMaxLineLen) return fail(not_ours("a line is too long"));
+        if (end == std::string_view::npos) return {};
+        auto taken = on_line_(line_.empty() ? data.substr(0, end) : std::string_view(line_));
+        if (!taken) return taken;
+        line_.clear();
+        data.remove_prefix(end + 1);
+    }
+    return {};
+}
+
+Result<void> LineReader::take(std::string_view bytes) {
+    while (!bytes.empty() && part_ != Part::end) {
+        auto taken = part_ == Part::data ? take_data(bytes) : take_size(bytes);
+        if (!taken) return taken;
+    }
+    return {};
+}
+
+Result<void> Client::stream(const std::string& target, const OnLine& on_line) const {
+    const auto next_deadline = [this] { return Clock::now() + timeout_; };
+    const UniqueFd fd = SLC_TRY(connect_to(socket_path_, next_deadline()), socket_path_);
+    SLC_CHECK(send_all(fd.get(), request_text("GET", target, {}), next_deadline()), socket_path_);
+    char buffer[65536];
+    std::string head;
+    std::size_t end = std::string::npos;
+    while (end == std::string::npos && head.size() <= kMaxHeadLen) {
+        const auto bytes = SLC_TRY(receive(fd.get(), buffer, next_deadline()), socket_path_);
+        if (bytes.empty()) break;
+        head += bytes;
+        end = head.find("\r\n\r\n");
+    }
+    if (end == std::string::npos || head.find("\r\nTransfer-Encoding: chunked\r\n") > end) {
+        // No stream: an error, most likely.
+        const auto whole = read_answer(
+            SLC_TRY(receive_all(fd.get(), next_deadline(), std::move(head)), socket_path_));
+        return whole ? fail(not_ours("no stream")) : fail(whole.error());
+    }
+    LineReader reader([&on_line](std::string_view line) -> Result<void> {
+        if (line.find("\"code\":") != std::string_view::npos)
+            return fail(error_from_json(line, 500));
+        return on_line(line);
+    });
+    std::string_view bytes = std::string_view(head).substr(end + 4);
+    while (true) {
+        auto taken = reader.take(bytes);
+        if (!taken) return taken;
+        if (reader.is_whole()) return {};
+        bytes = SLC_TRY(receive(fd.get(), buffer, next_deadline()), socket_path_);
+        if (bytes.empty()) return fail(Errc::unreachable, "the daemon ended before its answer did");
+    }
+}
+
+Result<std::string> Client::ask(const std::string& method, const std::string& target,
+                                const std::string& body) const {
     const auto deadline = Clock::now() + timeout_;
     const UniqueFd fd = SLC_TRY(connect_to(socket_path_, deadline), socket_path_);
-    const std::string request = method + " " + target +
-                                " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
-                                "Connection: close\r\n\r\n";
-    SLC_CHECK(send_all(fd.get(), request, deadline), socket_path_);
+    SLC_CHECK(send_all(fd.get(), request_text(method, target, body), deadline), socket_path_);
     const std::string bytes = SLC_TRY(receive_all(fd.get(), deadline), socket_path_);
     return read_answer(bytes);
 }

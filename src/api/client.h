@@ -4,7 +4,9 @@
 /// The CLI's side of the API: one blocking request per connection, over the unix socket.
 
 #include <chrono>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -20,9 +22,19 @@ class Client {
     /// not be asked; what the daemon refused comes back as the Error it sent.
     Result<std::string> get(const std::string& target) const { return ask("GET", target); }
     Result<std::string> post(const std::string& target) const { return ask("POST", target); }
+    /// With a JSON body.
+    Result<std::string> patch(const std::string& target, const std::string& body) const {
+        return ask("PATCH", target, body);
+    }
+
+    using OnLine = std::function<Result<void>(std::string_view line)>;
+    /// Each line of the answer as it comes, without its end; the timeout is for the next piece of
+    /// it. Stops at the first error: of `on_line`, of the daemon, or because the end is missing.
+    Result<void> stream(const std::string& target, const OnLine& on_line) const;
 
  private:
-    Result<std::string> ask(const std::string& method, const std::string& target) const;
+    Result<std::string> ask(const std::string& method, const std::string& target,
+                            const std::string& body = {}) const;
 
     std::string socket_path_;
     std::chrono::milliseconds timeout_;
@@ -30,5 +42,28 @@ class Client {
 
 /// What a whole answer says: its body, or the error in it. Pure.
 Result<std::string> read_answer(std::string_view bytes);
+
+/// Takes the body of a chunked answer apart as it comes; what is held is one line at most.
+class LineReader {
+ public:
+    explicit LineReader(Client::OnLine on_line) : on_line_(std::move(on_line)) {}
+
+    /// Errors: the bytes are no chunks, a line is too long, or on_line's. Nothing may follow one.
+    Result<void> take(std::string_view bytes);
+    /// The last chunk has come.
+    [[nodiscard]] bool is_whole() const { return part_ == Part::end; }
+
+ private:
+    enum class Part { size, data, data_end, end };
+
+    Result<void> take_size(std::string_view& bytes);
+    Result<void> take_data(std::string_view& bytes);
+
+    Client::OnLine on_line_;
+    Part part_ = Part::size;
+    std::string size_;      ///< The beginning of a chunk's head, or its end.
+    std::string line_;      ///< The beginning of a line.
+    std::size_t left_ = 0;  ///< Of the chunk.
+};
 
 }  // namespace sluice::api

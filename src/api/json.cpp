@@ -7,26 +7,15 @@
 #include <array>
 #include <cctype>
 #include <ctime>
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "api/json_of.h"
 #include "plan/reasons.h"
 
 namespace sluice::api {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using namespace control;
-
-Json document() {
-    return Json{{"schema_version", kSchemaVersion}};
-}
-
-/// Names come from a file that anybody may have written: bytes that are no UTF-8 are replaced, so
-/// that dump() has nothing to throw.
-std::string text_of(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 Json json_of(const Traffic& traffic) {
     return {{"packets", traffic.packets}, {"bytes", traffic.bytes}};
@@ -57,6 +46,15 @@ Json json_of(const BackendStatus& backend) {
             {"member", backend.member},
             {"state", config::name_of(backend.state)},
             {"weight", backend.weight},
+            {"configured_state", config::name_of(backend.configured_state)},
+            {"configured_weight", backend.configured_weight},
+            {"overridden", backend.overridden},
+            {"override_left_s", backend.override_left.count()},
+            {"retired", backend.retired},
+            {"remembered", backend.remembered},
+            {"cut", backend.cut},
+            {"settled", is_settled(backend)},
+            {"change", change_json(backend.change)},
             {"next_hop", plan::name_of(backend.hop)},
             {"why", backend.why},
             {"interface", backend.interface},
@@ -108,6 +106,36 @@ constexpr std::array<std::pair<Errc, const char*>, 9> kErrcNames = {{
 }};
 
 }  // namespace
+
+Json document() {
+    return Json{{"schema_version", kSchemaVersion}};
+}
+
+std::string text_of(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+const char* phase_of(const ChangeStatus& change) {
+    if (change.preparing_slots > 0) return "preparing";
+    if (change.open_slots > 0) return "open";
+    return change.settled() ? "settled" : "closing";
+}
+
+Json change_json(const ChangeStatus& change) {
+    return {{"phase", phase_of(change)},
+            {"preparing_slots", change.preparing_slots},
+            {"open_slots", change.open_slots},
+            {"marked_slots", change.marked_slots},
+            {"held_slots", change.held_slots},
+            {"window_left_ms", change.window_left.count()},
+            {"deadline_left_ms", change.deadline_left.count()}};
+}
+
+bool is_settled(const BackendStatus& backend) {
+    const bool takes_flows =
+        backend.state == config::BackendState::ready && backend.weight > 0 && !backend.retired;
+    return backend.change.settled() && (takes_flows || backend.remembered == 0);
+}
 
 const char* name_of(Errc code) {
     for (const auto& [errc, name] : kErrcNames)

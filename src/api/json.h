@@ -38,6 +38,11 @@ Error error_from_json(std::string_view body, unsigned http_status);
 /// Some service cannot be served as configured, or the last reload was refused.
 bool is_degraded(const control::NodeStatus& node);
 
+/// "preparing", "open", "closing" or "settled": the part of a planned change that comes first.
+const char* phase_of(const control::ChangeStatus& change);
+/// Nothing is left to wait for: no slot in transition, and no remembered flow where none should be.
+bool is_settled(const control::BackendStatus& backend);
+
 /// What became of a packet that left for this reason: "forwarded", "passed" (to Linux),
 /// "answered" or "dropped".
 const char* outcome_of(std::string_view reason_label);

@@ -4,17 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
-#include <charconv>
 #include <iterator>
-#include <optional>
 
+#include "api/backend_order.h"
+#include "api/flow_json.h"
 #include "api/json.h"
+#include "api/tuple.h"
 
 namespace sluice::api {
 namespace {
 
-using control::BackendStatus;
 using control::NodeStatus;
 using control::NodeView;
 using control::ServiceStatus;
@@ -22,33 +21,23 @@ using control::ServiceStatus;
 constexpr std::string_view kServices = "/api/v1/services/";
 constexpr std::string_view kBackends = "/api/v1/backends/";
 
-unsigned status_of(Errc code) {
-    switch (code) {
-        case Errc::invalid:
-            return 422;
-        case Errc::not_found:
-            return 404;
-        case Errc::conflict:
-            return 409;
-        case Errc::denied:
-            return 403;
-        case Errc::unsupported:
-            return 501;
-        case Errc::limit:
-            return 507;
-        case Errc::unreachable:
-            return 503;
-        default:
-            return 500;
-    }
+Response ok(std::string body) {
+    Response out;
+    out.body = std::move(body);
+    return out;
 }
 
-Response ok(std::string body) {
-    return {200, std::move(body), {}, false};
+Response refused(const Error& error) {
+    return error_response(error, status_of(error.code));
+}
+
+/// A target that asks for nothing, rather than for something that is not there.
+Response bad_target(const Error& error) {
+    return error_response(error, error.code == Errc::invalid ? 400 : status_of(error.code));
 }
 
 Response not_found(std::string what, std::string hint) {
-    return error_response(make_error(Errc::not_found, std::move(what), std::move(hint)), 404);
+    return refused(make_error(Errc::not_found, std::move(what), std::move(hint)));
 }
 
 Response livez(NodeView&) {
@@ -57,9 +46,8 @@ Response livez(NodeView&) {
 
 Response readyz(NodeView& node) {
     if (node.status().generation > 0) return ok(ok_json());
-    return error_response(make_error(Errc::unreachable, "no configuration is in force yet",
-                                     "sluice status says what is missing"),
-                          503);
+    return refused(make_error(Errc::unreachable, "no configuration is in force yet",
+                              "sluice status says what is missing"));
 }
 
 Response status(NodeView& node) {
@@ -88,30 +76,105 @@ Response config(NodeView& node) {
 
 Response service(NodeView& node, std::string_view encoded) {
     const auto name = decode(encoded);
-    if (!name) return error_response(name.error(), 400);
+    if (!name) return bad_target(name.error());
     const NodeStatus status = node.status();
     for (const ServiceStatus& service : status.services)
         if (service.name == *name) return ok(service_json(status, service));
     return not_found(fmt::format("no service '{}'", *name), "sluice service list shows them all");
 }
 
-Response backend(NodeView& node, std::string_view encoded) {
-    const auto name = decode(encoded);
-    if (!name) return error_response(name.error(), 400);
-    const std::size_t slash = name->find('/');
-    const auto address = slash == std::string::npos
-                             ? std::optional<IpAddress>()
-                             : IpAddress::parse(std::string_view(*name).substr(slash + 1));
-    if (!address)
-        return error_response(
-            make_error(Errc::invalid, fmt::format("'{}' is not GROUP/ADDRESS", *name),
-                       "for example web/10.0.0.5"),
-            400);
-    const NodeStatus status = node.status();
-    for (const BackendStatus& backend : status.backends)
-        if (backend.address == *address && name->compare(0, slash, backend.group) == 0)
-            return ok(backend_json(backend));
-    return not_found(fmt::format("no backend '{}'", *name), "sluice backend list shows them all");
+Response maps(NodeView& node) {
+    return ok(maps_json(node.maps()));
+}
+
+/// The name in a path or query, its port checked against the services.
+Result<BackendName> named_backend(NodeView& node, std::string_view text) {
+    BackendName name = SLC_TRY(parse_backend_name(text), "backend");
+    if (name.port) SLC_CHECK(check_port(node.status(), name), "backend");
+    return name;
+}
+
+Response set_backend(NodeView& node, const BackendName& name, const std::string& body) {
+    auto order = parse_order(body);
+    if (!order) return refused(order.error());
+    order->owner = name.owner;
+    order->address = name.address;
+    const auto done = node.order(*order);
+    Response out = done ? ok(backend_json(*done)) : refused(done.error());
+    out.order = text_of(*order);
+    return out;
+}
+
+Response wrong_method(const Request& request, std::string_view path, std::string_view allow) {
+    Response response = error_response(
+        make_error(Errc::invalid, fmt::format("{} does not take {}", path, request.method),
+                   fmt::format("use {}", allow)),
+        405);
+    response.allow = allow;
+    return response;
+}
+
+Response backend(const Request& request, NodeView& node, std::string_view path) {
+    if (request.method != "GET" && request.method != "PATCH")
+        return wrong_method(request, path, "GET, PATCH");
+    const auto text = decode(path.substr(kBackends.size()));
+    if (!text) return bad_target(text.error());
+    const auto name = named_backend(node, *text);
+    if (!name) return bad_target(name.error());
+    if (request.method == "PATCH") return set_backend(node, *name, request.body);
+    const auto found = node.backend(name->owner, name->address);
+    return found ? ok(backend_json(*found)) : refused(found.error());
+}
+
+struct FlowPage {
+    std::string_view path;
+    std::string_view method;
+    control::FlowAction action;
+};
+
+constexpr FlowPage kFlowPages[] = {
+    {"/api/v1/flows", "GET", control::FlowAction::list},
+    {"/api/v1/flows/count", "GET", control::FlowAction::count},
+    {"/api/v1/flows/purge", "POST", control::FlowAction::purge},
+};
+
+Response flows(NodeView& node, const FlowPage& page, std::string_view query) {
+    const auto parsed = parse_query(query);
+    if (!parsed) return bad_target(parsed.error());
+    auto request = parse_flow_request(*parsed, page.action == control::FlowAction::list);
+    if (!request) return bad_target(request.error());
+    if (!request->backend.empty()) {
+        const auto name = named_backend(node, request->backend);
+        if (!name) return bad_target(name.error());
+    }
+    Response out;
+    out.pass = std::make_unique<FlowPass>(std::move(*request), page.action);
+    return out;
+}
+
+Result<control::FlowTuple> asked_tuple(std::string_view query) {
+    const Query words = SLC_TRY(parse_query(query), "flow");
+    control::FlowTuple out;
+    const auto tuple = words.find("tuple");
+    if (tuple == words.end())
+        return fail(Errc::invalid, "flow: no tuple",
+                    "?tuple=tcp 198.51.100.7:1234 > 192.0.2.10:443, percent-encoded");
+    out = SLC_TRY(parse_tuple(tuple->second), "flow");
+    for (const auto& [key, value] : words) {
+        if (key == "id")
+            out.id = SLC_TRY(parse_id(value), "id");
+        else if (key != "tuple")
+            return fail(Errc::invalid, fmt::format("query: unknown key '{}'", key),
+                        "the keys are tuple and id");
+    }
+    return out;
+}
+
+Response flow(NodeView& node, std::string_view query) {
+    const auto tuple = asked_tuple(query);
+    if (!tuple) return bad_target(tuple.error());
+    const auto found = node.flow(*tuple);
+    return found ? ok(flow_json(*tuple, *found)) : refused(found.error());
 }
 
 struct Page {
@@ -128,66 +191,52 @@ constexpr Page kPages[] = {
     {"/api/v1/node", node_page},
     {"/api/v1/reasons", reasons},
     {"/api/v1/config", config},
+    {"/api/v1/maps", maps},
 };
-
-Response wrong_method(const Request& request, std::string_view path, std::string_view allow) {
-    Response response = error_response(
-        make_error(Errc::invalid, fmt::format("{} does not take {}", path, request.method),
-                   fmt::format("use {}", allow)),
-        405);
-    response.allow = allow;
-    return response;
-}
 
 Response reload(const Request& request, NodeView& node, std::string_view query) {
     if (request.method != "POST") return wrong_method(request, "/api/v1/reload", "POST");
-    if (query.empty() || query == "wait=0") return {202, accepted_json(), {}, true};
+    if (query.empty() || query == "wait=0") {
+        Response out = ok(accepted_json());
+        out.status = 202;
+        out.reload_after = true;
+        return out;
+    }
     if (query != "wait=1")
-        return error_response(
-            make_error(Errc::invalid, fmt::format("query '{}'", query), "wait=0 or wait=1"), 400);
+        return bad_target(
+            make_error(Errc::invalid, fmt::format("query '{}'", query), "wait=0 or wait=1"));
     const auto done = node.reload();
-    if (!done) return error_response(done.error(), status_of(done.error().code));
+    if (!done) return refused(done.error());
     return ok(reloaded_json(node.status()));
-}
-
-std::optional<unsigned> hex_digit(char c) {
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(&c, &c + 1, value, 16);
-    return error == std::errc() ? std::optional(value) : std::nullopt;
 }
 
 }  // namespace
 
+unsigned status_of(Errc code) {
+    switch (code) {
+        case Errc::invalid:
+            return 422;
+        case Errc::not_found:
+            return 404;
+        case Errc::conflict:
+            return 409;
+        case Errc::denied:
+            return 403;
+        case Errc::unsupported:
+            return 501;
+        case Errc::limit:
+            return 507;
+        case Errc::unreachable:
+            return 503;
+        default:
+            return 500;
+    }
+}
+
 Response error_response(const Error& error, unsigned status) {
-    return {status, error_json(error), {}, false};
-}
-
-Result<std::string> decode(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            out += text[i];
-            continue;
-        }
-        const auto high = i + 2 < text.size() ? hex_digit(text[i + 1]) : std::nullopt;
-        const auto low = i + 2 < text.size() ? hex_digit(text[i + 2]) : std::nullopt;
-        if (!high || !low || (*high == 0 && *low == 0))
-            return fail(Errc::invalid, "the path has a broken percent escape");
-        out += static_cast<char>(*high * 16 + *low);
-        i += 2;
-    }
-    return out;
-}
-
-std::string encode(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (std::isalnum(byte) != 0 || std::string_view("-._~:").find(c) != std::string_view::npos)
-            out += c;
-        else
-            out += fmt::format("%{:02X}", byte);
-    }
+    Response out;
+    out.status = status;
+    out.body = error_json(error);
     return out;
 }
 
@@ -198,16 +247,22 @@ Response answer(const Request& request, NodeView& node) {
     const std::string_view query =
         question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
     if (path == "/api/v1/reload") return reload(request, node, query);
+    if (path.size() > kBackends.size() && path.starts_with(kBackends))
+        return backend(request, node, path);
+    for (const FlowPage& page : kFlowPages)
+        if (page.path == path)
+            return request.method == page.method ? flows(node, page, query)
+                                                 : wrong_method(request, path, page.method);
 
     const auto page = std::find_if(std::begin(kPages), std::end(kPages),
                                    [&](const Page& candidate) { return candidate.path == path; });
     const bool is_service = path.size() > kServices.size() && path.starts_with(kServices);
-    const bool is_backend = path.size() > kBackends.size() && path.starts_with(kBackends);
-    if (page == std::end(kPages) && !is_service && !is_backend)
+    const bool is_flow = path == "/api/v1/flow";
+    if (page == std::end(kPages) && !is_service && !is_flow)
         return not_found("no such resource", "sluiced(8) lists them");
     if (request.method != "GET") return wrong_method(request, path, "GET");
+    if (is_flow) return flow(node, query);
     if (is_service) return service(node, path.substr(kServices.size()));
-    if (is_backend) return backend(node, path.substr(kBackends.size()));
     return page->answer(node);
 }
 

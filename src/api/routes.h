@@ -2,16 +2,24 @@
 #pragma once
 
 /// What the API answers, without HTTP: a pure function of the request and the node. The server
-/// (api/server.h) does the bytes.
+/// (api/server.h) does the bytes, and takes the steps of what cannot be answered at once.
 ///
-///   GET  /livez                          the process answers
-///   GET  /readyz                         a generation is in force
-///   GET  /api/v1/status | services[/NAME] | backends[/GROUP/ADDRESS] | node | reasons | config
-///   POST /api/v1/reload[?wait=1]         with wait, answers when it is in force or refused
+///   GET   /livez                          the process answers
+///   GET   /readyz                         a generation is in force
+///   GET   /api/v1/status | services[/NAME] | backends | node | reasons | config | maps
+///   GET   /api/v1/backends/OWNER/ADDRESS  one backend and the change it is in
+///   PATCH /api/v1/backends/OWNER/ADDRESS  an order for it (api/backend_order.h)
+///   GET   /api/v1/flows[/count]?...       remembered flows, one a line; or how many
+///   POST  /api/v1/flows/purge?...         forgets them
+///   GET   /api/v1/flow?tuple=...[&id=...] where a packet would go, and why
+///   POST  /api/v1/reload[?wait=1]         with wait, answers when it is in force or refused
 
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "api/flow_pass.h"
+#include "api/query.h"
 #include "base/result.h"
 #include "control/status.h"
 
@@ -20,6 +28,7 @@ namespace sluice::api {
 struct Request {
     std::string method;  ///< "GET".
     std::string target;  ///< As received: percent-encoded, with its query.
+    std::string body;    ///< Only PATCH reads it.
 };
 
 struct Response {
@@ -27,14 +36,15 @@ struct Response {
     std::string body;           ///< JSON.
     std::string allow;          ///< With status 405: the methods that would be right.
     bool reload_after = false;  ///< The node is to be reloaded when this answer is on its way.
+    std::string order;          ///< What was ordered, for the log; empty: nothing.
+    /// Set: the answer is made in steps, and nothing above counts.
+    std::unique_ptr<FlowPass> pass;
 };
 
 Response answer(const Request& request, control::NodeView& node);
 
 Response error_response(const Error& error, unsigned status);
-/// Percent-decoding (RFC 3986 2.1). Errc::invalid for a broken escape or a NUL.
-Result<std::string> decode(std::string_view text);
-/// The same, the other way: everything but unreserved characters and ':' is escaped.
-std::string encode(std::string_view text);
+/// What HTTP calls an error of the node.
+unsigned status_of(Errc code);
 
 }  // namespace sluice::api

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/server.h"
 
+#include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <deque>
 #include <optional>
 #include <set>
 #include <utility>
@@ -26,6 +34,15 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 using Protocol = asio::local::stream_protocol;
+using Clock = std::chrono::steady_clock;
+
+/// What a stream begins with. It ends with the connection: no more requests come behind it.
+std::string stream_head(bool is_chunked) {
+    return fmt::format(
+        "HTTP/1.1 200 OK\r\nServer: sluiced/{}\r\nContent-Type: application/x-ndjson\r\n"
+        "{}Connection: close\r\n\r\n",
+        sluice::version(), is_chunked ? "Transfer-Encoding: chunked\r\n" : "");
+}
 
 }  // namespace
 
@@ -37,21 +54,32 @@ struct Server::Impl {
           options(std::move(server_options)),
           node(view),
           listener(std::move(socket)),
-          acceptor(event_loop.impl().context) {}
+          acceptor(event_loop.impl().context),
+          retry(event_loop.impl().context) {}
 
     void accept();
-    void ended();
+    void on_waiting();
+    void ended() { accept(); }
+    /// One step of this connection's pass, when its turn comes.
+    void step_soon(std::shared_ptr<Connection> connection);
+    void ask_turn();
 
     Loop& loop;
     ServerOptions options;
     control::NodeView& node;
     Listener listener;
     Protocol::acceptor acceptor;
+    asio::steady_timer retry;
     std::set<std::shared_ptr<Connection>> connections;
+    std::deque<std::shared_ptr<Connection>> stepping;
     bool accepting = false;
+    bool is_turn_asked = false;
+    /// Handlers that asio holds look here first: they may outlive the server, not its loop.
+    std::shared_ptr<Impl*> self = std::make_shared<Impl*>(this);
 };
 
-/// One client: reads a request, answers, and again, until it closes, errs or takes too long.
+/// One client: reads a request, answers, and again, until it closes, errs or takes too long. At any
+/// time one thing is under way: a read, a write, or a step of a pass that is to come.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
     Connection(Protocol::socket socket, Server::Impl& server)
@@ -67,6 +95,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         parser_->header_limit(server_->options.max_header_len);
         parser_->body_limit(server_->options.max_body_len);
         stream_.expires_after(server_->options.read_timeout);
+        waits_since_ = Clock::now();
         http::async_read(
             stream_, buffer_, *parser_,
             [self = shared_from_this()](error_code error, std::size_t) { self->on_read(error); });
@@ -74,9 +103,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     /// The server is going away: no more of its members may be touched.
     void abandon() {
+        if (pass_) end_pass(false);
         server_ = nullptr;
         stream_.close();
     }
+
+    void step();
+    void close();
+
+    /// Since when it has been its peer's turn; nothing: it is the server's.
+    [[nodiscard]] std::optional<Clock::time_point> waits_since() const { return waits_since_; }
 
  private:
     using Stream =
@@ -84,24 +120,87 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     void on_read(error_code error) {
         if (server_ == nullptr) return;
+        waits_since_.reset();
         if (error) {
             refuse(error);
             return;
         }
         const auto& message = parser_->get();
-        const Request request{std::string(message.method_string()), std::string(message.target())};
-        Response response = answer(request, server_->node);
-        const bool changes = request.method != "GET";
-        log_event(changes ? LogLevel::info : LogLevel::debug, "api.request",
-                  {{"method", request.method},
-                   {"target", request.target},
-                   {"status", std::to_string(response.status)},
-                   {"pid", std::to_string(peer_.pid)},
-                   {"uid", std::to_string(peer_.uid)},
-                   {"gid", std::to_string(peer_.gid)}});
+        request_ = {std::string(message.method_string()), std::string(message.target()),
+                    message.body()};
+        Response response = answer(request_, server_->node);
+        version_ = message.version();
+        if (response.pass) {
+            pass_ = std::move(response.pass);
+            has_head_ = false;
+            server_->step_soon(shared_from_this());
+            return;
+        }
+        std::vector<LogField> fields;
+        if (!response.order.empty()) fields.push_back({"order", response.order});
+        log_request(std::to_string(response.status), fields);
         if (response.reload_after)
             server_->loop.post([node = &server_->node] { (void)node->reload().has_value(); });
-        write(std::move(response), message.version(), message.keep_alive());
+        write(std::move(response), message.keep_alive());
+    }
+
+    void log_request(std::string status, const std::vector<LogField>& more) const {
+        std::vector<LogField> fields = {
+            {"method", request_.method},        {"target", request_.target},
+            {"status", std::move(status)},      {"pid", std::to_string(peer_.pid)},
+            {"uid", std::to_string(peer_.uid)}, {"gid", std::to_string(peer_.gid)}};
+        fields.insert(fields.end(), more.begin(), more.end());
+        log_event(request_.method != "GET" ? LogLevel::info : LogLevel::debug, "api.request",
+                  fields);
+    }
+
+    /// Gone for good: a peer that has only ended its own half still takes the answer.
+    [[nodiscard]] bool peer_left() {
+        pollfd entry{stream_.socket().native_handle(), 0, 0};
+        return ::poll(&entry, 1, 0) == 1;
+    }
+
+    /// The pass is over: all of it, or as far as it came.
+    void end_pass(bool is_whole) {
+        std::vector<LogField> fields;
+        if (pass_->action() == control::FlowAction::purge)
+            fields.push_back({"purged", std::to_string(pass_->matched())});
+        if (!is_whole) fields.push_back({"ended", "early"});
+        log_request("200", fields);
+        pass_.reset();
+    }
+
+    void refuse_pass(const Error& error) {
+        const unsigned status = status_of(error.code);
+        const bool is_begun = has_head_;
+        pass_.reset();
+        log_request(std::to_string(status), {});
+        if (!is_begun) return write(error_response(error, status), false);
+        // Too late for a status: the error is the last line, and the end of the stream is missing.
+        is_last_ = true;
+        write_piece(error_json(error) + "\n", false);
+    }
+
+    void write_piece(const std::string& lines, bool is_end) {
+        const bool is_chunked = version_ != 10;
+        piece_ = std::exchange(has_head_, true) ? std::string() : stream_head(is_chunked);
+        if (!is_chunked)
+            piece_ += lines;
+        else if (!lines.empty())
+            piece_ += fmt::format("{:x}\r\n{}\r\n", lines.size(), lines);
+        if (is_chunked && is_end) piece_ += "0\r\n\r\n";
+        stream_.expires_after(server_->options.stream_timeout);
+        waits_since_ = Clock::now();
+        asio::async_write(
+            stream_, asio::buffer(piece_),
+            [self = shared_from_this()](error_code error, std::size_t) { self->on_piece(error); });
+    }
+
+    void on_piece(error_code error) {
+        if (server_ == nullptr) return;
+        waits_since_.reset();
+        if (error || is_last_) return close();
+        server_->step_soon(shared_from_this());
     }
 
     /// Answers what could be read as HTTP's own errors; a peer that left or stalls gets nothing.
@@ -117,12 +216,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
 
     void write_error(std::string what, unsigned status) {
-        write(error_response(make_error(Errc::invalid, std::move(what)), status), 11, false);
+        write(error_response(make_error(Errc::invalid, std::move(what)), status), false);
     }
 
-    void write(Response response, unsigned version, bool keep_alive) {
+    void write(Response response, bool keep_alive) {
         answer_ = {};
-        answer_.version(version == 10 ? 10 : 11);  // What a peer made up is not repeated.
+        answer_.version(version_ == 10 ? 10 : 11);  // What a peer made up is not repeated.
         answer_.result(response.status);
         answer_.set(http::field::server, std::string("sluiced/") + sluice::version());
         answer_.set(http::field::content_type, "application/json");
@@ -131,6 +230,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         answer_.body() = std::move(response.body);
         answer_.prepare_payload();
         stream_.expires_after(server_->options.write_timeout);
+        waits_since_ = Clock::now();
         http::async_write(
             stream_, answer_,
             [self = shared_from_this()](error_code error, std::size_t) { self->on_write(error); });
@@ -138,19 +238,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     void on_write(error_code error) {
         if (server_ == nullptr) return;
+        waits_since_.reset();
         if (error || !answer_.keep_alive())
             close();
         else
             read();
-    }
-
-    void close() {
-        error_code ignored;
-        stream_.socket().shutdown(Protocol::socket::shutdown_both, ignored);
-        stream_.close();
-        Server::Impl* server = std::exchange(server_, nullptr);
-        server->connections.erase(shared_from_this());
-        server->ended();
     }
 
     Stream stream_;
@@ -159,28 +251,108 @@ class Connection : public std::enable_shared_from_this<Connection> {
     beast::flat_buffer buffer_;
     std::optional<http::request_parser<http::string_body>> parser_;
     http::response<http::string_body> answer_;
+    std::optional<Clock::time_point> waits_since_;
+    Request request_;  ///< The last one, without what a peer may still send.
+    unsigned version_ = 11;
+    std::unique_ptr<FlowPass> pass_;
+    std::string piece_;      ///< Of the stream, on its way.
+    bool has_head_ = false;  ///< The stream has begun.
+    bool is_last_ = false;   ///< Nothing comes behind `piece_`.
 };
 
+void Connection::step() {
+    if (server_ == nullptr || !pass_) return;
+    if (peer_left()) return close();
+    const auto done = pass_->step(server_->node);
+    if (!done) return refuse_pass(done.error());
+    if (!pass_->is_list()) {
+        if (!pass_->done()) return server_->step_soon(shared_from_this());
+        Response response;
+        response.body = pass_->summary();
+        end_pass(true);
+        return write(std::move(response), parser_->get().keep_alive());
+    }
+    const std::string lines = pass_->take_lines();
+    is_last_ = pass_->done();
+    if (lines.empty() && !is_last_) return server_->step_soon(shared_from_this());
+    if (is_last_) end_pass(true);
+    write_piece(lines, is_last_);
+}
+
+void Connection::close() {
+    if (pass_) end_pass(false);
+    error_code ignored;
+    stream_.socket().shutdown(Protocol::socket::shutdown_both, ignored);
+    stream_.close();
+    Server::Impl* server = std::exchange(server_, nullptr);
+    server->connections.erase(shared_from_this());
+    server->ended();
+}
+
 void Server::Impl::accept() {
-    if (accepting || connections.size() >= options.max_connections) return;
+    if (accepting) return;
     accepting = true;
-    acceptor.async_accept([this](error_code error, Protocol::socket socket) {
-        // The acceptor was closed with the server: `this` is gone.
-        if (error == asio::error::operation_aborted) return;
-        accepting = false;
+    const std::weak_ptr<Impl*> alive = self;
+    if (connections.size() >= options.max_connections) {
+        acceptor.async_wait(Protocol::acceptor::wait_read, [alive](error_code error) {
+            const auto server = alive.lock();
+            if (!server || error) return;
+            (*server)->accepting = false;
+            (*server)->on_waiting();
+        });
+        return;
+    }
+    acceptor.async_accept([alive](error_code error, Protocol::socket socket) {
+        const auto server = alive.lock();
+        if (!server || error == asio::error::operation_aborted) return;
+        (*server)->accepting = false;
         if (error) {
             log_event(LogLevel::warning, "api.accept_failed", {{"error", error.message()}});
         } else {
-            const auto connection = std::make_shared<Connection>(std::move(socket), *this);
-            connections.insert(connection);
+            const auto connection = std::make_shared<Connection>(std::move(socket), **server);
+            (*server)->connections.insert(connection);
             connection->read();
         }
-        accept();
+        (*server)->accept();
     });
 }
 
-void Server::Impl::ended() {
-    accept();
+/// Somebody waits, and all places may be taken: the peer that has let the server wait longest goes.
+void Server::Impl::on_waiting() {
+    if (connections.size() < options.max_connections) return accept();
+    std::shared_ptr<Connection> slowest;
+    for (const auto& connection : connections)
+        if (connection->waits_since() &&
+            (!slowest || *connection->waits_since() < *slowest->waits_since()))
+            slowest = connection;
+    const auto patient_until =
+        slowest ? *slowest->waits_since() + options.patience : Clock::now() + options.patience;
+    if (slowest && patient_until <= Clock::now()) return slowest->close();
+    retry.expires_at(patient_until);
+    retry.async_wait([alive = std::weak_ptr<Impl*>(self)](error_code error) {
+        const auto server = alive.lock();
+        if (server && !error) (*server)->accept();
+    });
+}
+
+void Server::Impl::step_soon(std::shared_ptr<Connection> connection) {
+    stepping.push_back(std::move(connection));
+    ask_turn();
+}
+
+/// Whatever else is ready comes between two steps.
+void Server::Impl::ask_turn() {
+    if (is_turn_asked || stepping.empty()) return;
+    is_turn_asked = true;
+    asio::post(loop.impl().context, [alive = std::weak_ptr<Impl*>(self)] {
+        const auto server = alive.lock();
+        if (!server) return;
+        (*server)->is_turn_asked = false;
+        const std::shared_ptr<Connection> next = std::move((*server)->stepping.front());
+        (*server)->stepping.pop_front();
+        next->step();
+        (*server)->ask_turn();
+    });
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

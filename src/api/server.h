@@ -7,7 +7,12 @@
 ///
 /// Nothing a peer does can make it hold more than `max_connections` times the bounds below, and no
 /// connection lives longer than its timeouts allow. At the bound new connections wait in the
-/// kernel's backlog until another one ends.
+/// kernel's backlog until another one ends, or until one has waited for its peer for longer than
+/// `patience`: the one that has waited longest is closed then, so that peers which send half a
+/// request, or do not take their answer, cannot keep others out.
+///
+/// What takes many steps (api/flow_pass.h) takes one of them in a turn of the loop, whoever and how
+/// many ask, and stops when its client leaves.
 
 #include <chrono>
 #include <cstddef>
@@ -29,6 +34,9 @@ struct ServerOptions {
     std::uint64_t max_body_len = 65536;
     std::chrono::milliseconds read_timeout{10'000};  ///< For one whole request, idle time included.
     std::chrono::milliseconds write_timeout{30'000};
+    /// For a client of a stream to take the next piece: a person may be reading it.
+    std::chrono::milliseconds stream_timeout{600'000};
+    std::chrono::milliseconds patience{1'000};
 };
 
 class Server {
