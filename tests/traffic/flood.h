@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// `traffic flood`: packets at a fixed rate out of an interface, made by the kernel itself (live
+/// frames), either from spoofed sources, each packet of another flow, or over the tuples of live
+/// connections in turn (--from, --from-count, --first-port, --ports).
+///   --kind syn | ack | udp | fin | rst | sweep (SYN, FIN and RST in turn)
+/// Says how many it has sent and in what time; what arrived only the other end can say.
+///
+/// `traffic filter`: behind the balancer. Drops what is spoofed; of a sweep's packets passes one in
+/// `--pass-every`, by chance. Counts both.
+
+#include "base/result.h"
+#include "traffic/options.h"
+
+namespace sluice::traffic {
+
+Result<void> run_flood(const Options& options);
+Result<void> run_filter(const Options& options);
+
+}  // namespace sluice::traffic
