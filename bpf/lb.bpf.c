@@ -8,6 +8,7 @@
  *   slc_ext      IPv6 extension headers
  *   slc_too_big  answers what would not fit the egress
  *   slc_decap    tunnels of other balancers that end here
+ *   slc_follow   packets of marked slots: the flow table
  *
  * The stages are in stage/, in walk order; each opens with its contract. Map sizes and .rodata come
  * from the loader (src/kernel/generation.h). All programs are xdp.frags: a program array takes
@@ -17,6 +18,7 @@
 
 #include "stage/decap.h"
 #include "stage/ext.h"
+#include "stage/follow.h"
 #include "stage/frag.h"
 #include "stage/icmp.h"
 #include "stage/steer.h"
@@ -174,4 +176,14 @@ int slc_decap(struct xdp_md *ctx)
     if (!slc_resume(&pkt))
         return slc_drop(ctx, &pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
     return slc_stage_decap(ctx, &pkt);
+}
+
+SEC("xdp.frags")
+int slc_follow(struct xdp_md *ctx)
+{
+    struct slc_pkt pkt = {};
+
+    if (!slc_resume(&pkt))
+        return slc_drop(ctx, &pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
+    return slc_stage_follow(ctx, &pkt);
 }

@@ -3,7 +3,8 @@
 
 /*
  * The flow table's part of stage pick: a packet of a marked slot, or of a service that is tracked
- * always. Steady traffic never comes here.
+ * always. Steady traffic never comes here, and pays nothing for it: a program of its own runs it
+ * (follow.h), so that none of its registers and nothing of its stack is the steady path's.
  *
  * Reads    pkt: hash, tcp_flags, looks_only; the service's record, the slot, the flow table.
  * Leaves   rec.member, picked; an entry made, renewed or shortened; the slot's REFUSED flag.
@@ -51,22 +52,6 @@ SLC_INLINE __u8 slc_flow_kind_of(const struct slc_pkt *pkt)
     return pkt->tcp_flags & (SLC_TCP_FIN | SLC_TCP_RST) ? SLC_FLOW_END : SLC_FLOW_PACKET;
 }
 
-SLC_INLINE void slc_flow_count(__u32 service, const struct slc_flow_answer *answer)
-{
-    struct slc_flow_counter *counter = bpf_map_lookup_elem(&slc_flow_counters, &service);
-
-    if (!counter)
-        return;
-    if (answer->how == SLC_FLOW_BY_MEMORY)
-        counter->hits++;
-    else
-        counter->misses++;
-    counter->inserts += answer->insert == SLC_FLOW_INSERTED;
-    counter->refused_full += answer->insert == SLC_FLOW_REFUSED_FULL;
-    counter->refused_ceiling += answer->insert == SLC_FLOW_REFUSED_CEILING;
-    counter->held += answer->held;
-}
-
 /* Both buckets, the accounts and the clock; 0 where a map is missing. */
 SLC_INLINE int slc_flow_places_of(const struct slc_pkt *pkt, __u32 group, struct slc_flow_ask *ask,
                                   struct slc_flow_places *at)
@@ -88,44 +73,64 @@ SLC_INLINE int slc_flow_places_of(const struct slc_pkt *pkt, __u32 group, struct
 }
 
 /* What slc_follow_flow is asked beside the hash, in one word: the slot's, and above its flags the
- * kind of the packet and the number of its service. */
-#define SLC_FLOW_QUERY(slot, kind, service) \
-    (((slot) & ((1ull << 44) - 1)) | ((__u64)(kind) << 44) | ((__u64)(service) << 48))
-_Static_assert(SLC_MAX_SERVICES <= 1 << 16 && SLC_SLOT_HELD < 1ull << 44, "room in the word");
+ * kind of the packet. Its answer: the member, and above it `how`, `insert` and `held`. */
+#define SLC_FLOW_QUERY(slot, kind) (((slot) & ((1ull << 44) - 1)) | ((__u64)(kind) << 44))
+#define SLC_FLOW_ANSWER(member, how, insert, held) \
+    ((__u64)(member) | (__u64)(how) << 32 | (__u64)(insert) << 40 | (__u64)(held) << 48)
+#define SLC_FLOW_ANSWER_HOW(answer) ((__u8)((answer) >> 32))
+#define SLC_FLOW_ANSWER_INSERT(answer) ((__u8)((answer) >> 40))
+#define SLC_FLOW_ANSWER_HELD(answer) ((__u8)((answer) >> 48))
+#define SLC_FLOW_NO_ANSWER (~0ull) /* a map is missing */
+_Static_assert(SLC_SLOT_HELD < 1ull << 44, "room for the kind");
 
-/*
- * A function of its own: the steady path must not carry its registers. Not the packet, but what is
- * asked of it comes in registers, because a structure whose address goes to another function lives
- * on the stack, and the steady path would pay for each of its fields. Returns the member and, from
- * bit 32 on, how it was found: a value of pkt->picked, or MAP_MISSED.
- */
-static __noinline __u64 slc_follow_flow(void *live, const struct slc_service *service,
-                                        __u64 *slot_word, __u64 hash, __u64 query)
+/* A function with a frame of its own, because there are not registers enough. Not the packet, but
+ * what is asked of it comes in registers: a structure whose address goes to another function lies
+ * on the stack whole. */
+static __noinline __u64 slc_follow_flow(void *live, const struct slc_service *service, __u64 hash,
+                                        __u64 query)
 {
     const struct slc_pkt pkt = {.live = live, .features = slc_node.features};
-    __u64 picked = SLC_REASON_FORWARDED;
     struct slc_flow_places at = {};
     struct slc_flow_answer answer = {};
     struct slc_flow_ask ask = {
         .hash = hash,
         .slot = query & ((1ull << 44) - 1),
         .group = service->group,
-        .kind = query >> 44 & 15,
+        .kind = query >> 44,
         .shared = service->affinity != SLC_AFFINITY_FIVE_TUPLE,
         .always = service->flags & SLC_SERVICE_TRACK_ALWAYS,
     };
 
     __builtin_memcpy(ask.lifetime, service->lifetime, sizeof ask.lifetime);
     if (!slc_flow_places_of(&pkt, ask.group, &ask, &at))
-        return (__u64)SLC_REASON_MAP_MISSED << 32;
+        return SLC_FLOW_NO_ANSWER;
     slc_flow_decide(&at, &ask, &pkt, &answer);
-    slc_flow_count(query >> 48, &answer);
-    if (answer.insert > SLC_FLOW_INSERTED && (ask.slot & SLC_SLOT_OPEN) &&
-        !(ask.slot & SLC_SLOT_REFUSED))
-        __sync_fetch_and_or(slot_word, SLC_SLOT_REFUSED);
-    if (answer.how == SLC_FLOW_BY_MEMORY)
-        picked = SLC_REASON_FORWARDED_REMEMBERED;
-    else if (answer.how == SLC_FLOW_BY_PREVIOUS)
-        picked = SLC_REASON_FORWARDED_PREVIOUS;
-    return picked << 32 | answer.member;
+    return SLC_FLOW_ANSWER(answer.member, answer.how, answer.insert, answer.held);
+}
+
+SLC_INLINE void slc_flow_count(__u32 service, __u64 answer)
+{
+    struct slc_flow_counter *counter = bpf_map_lookup_elem(&slc_flow_counters, &service);
+    __u8 insert = SLC_FLOW_ANSWER_INSERT(answer);
+
+    if (!counter)
+        return;
+    if (SLC_FLOW_ANSWER_HOW(answer) == SLC_FLOW_BY_MEMORY)
+        counter->hits++;
+    else
+        counter->misses++;
+    counter->inserts += insert == SLC_FLOW_INSERTED;
+    counter->refused_full += insert == SLC_FLOW_REFUSED_FULL;
+    counter->refused_ceiling += insert == SLC_FLOW_REFUSED_CEILING;
+    counter->held += SLC_FLOW_ANSWER_HELD(answer);
+}
+
+/* Of pkt->picked. */
+SLC_INLINE __u16 slc_flow_reason(__u64 answer)
+{
+    if (SLC_FLOW_ANSWER_HOW(answer) == SLC_FLOW_BY_MEMORY)
+        return SLC_REASON_FORWARDED_REMEMBERED;
+    if (SLC_FLOW_ANSWER_HOW(answer) == SLC_FLOW_BY_PREVIOUS)
+        return SLC_REASON_FORWARDED_PREVIOUS;
+    return SLC_REASON_FORWARDED;
 }

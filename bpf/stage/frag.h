@@ -142,6 +142,8 @@ SLC_INLINE int slc_frag_first(struct xdp_md *ctx, struct slc_pkt *pkt, const str
     if (!pkt->rec.service)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_NO_SUCH_PORT);
     fault = slc_pick(ctx, pkt, &service);
+    if (SLC_HAS(TRACKING) && fault == SLC_PICK_FOLLOW)
+        return slc_continue(ctx, pkt, SLC_STAGE_PICK, SLC_TAIL_FOLLOW);
     if (fault)
         return slc_drop(ctx, pkt, SLC_STAGE_PICK, fault);
     slc_frag_remember(pkt);

@@ -275,11 +275,14 @@ SLC_INLINE int slc_icmp_error(struct xdp_md *ctx, struct slc_pkt *pkt, const str
     pkt->rec.customer = flow.rec.customer;
     pkt->rec.policy = flow.rec.policy;
     pkt->hash = flow.hash;
-    if (fault)
+    if (fault && fault != SLC_PICK_FOLLOW)
         return slc_drop(ctx, pkt, SLC_STAGE_ICMP, fault);
-    return slc_forward(ctx, pkt, service,
-                       slc_routes_by_id(&flow, service) ? SLC_REASON_FORWARDED_ICMP_UNSURE
-                                                        : SLC_REASON_FORWARDED_ICMP_ERROR);
+    pkt->looks_only = 1;
+    pkt->picked = slc_routes_by_id(&flow, service) ? SLC_REASON_FORWARDED_ICMP_UNSURE
+                                                   : SLC_REASON_FORWARDED_ICMP_ERROR;
+    if (SLC_HAS(TRACKING) && fault == SLC_PICK_FOLLOW)
+        return slc_continue(ctx, pkt, SLC_STAGE_ICMP, SLC_TAIL_FOLLOW);
+    return slc_forward(ctx, pkt, service, pkt->picked);
 }
 
 SLC_INLINE int slc_stage_icmp(struct xdp_md *ctx, struct slc_pkt *pkt)

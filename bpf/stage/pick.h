@@ -6,14 +6,14 @@
  *
  * Reads    pkt: addresses, ports, protocol; the service's record, ring and slot.
  * Leaves   pkt: hash, rec.member, rec.customer, rec.policy, picked.
- * Goes to  forward.
- * Reasons  FORWARDED (in picked), NO_BACKEND, MAP_MISSED, and those of flow and identity.
+ * Goes to  forward, or to follow when the slot is marked.
+ * Reasons  FORWARDED (in picked), NO_BACKEND, MAP_MISSED, and those of identity.
  *
  * In an unmarked slot nothing is written and nothing is kept for a flow: the same packet finds the
  * same slot on every node that has the same revision. Only a marked slot asks the flow table.
  */
 
-#include "stage/flow.h"
+#include "lib/maps.h"
 #include "stage/identity.h"
 
 SLC_INLINE __u64 slc_flow_hash(const struct slc_pkt *pkt, __u8 affinity)
@@ -53,12 +53,33 @@ SLC_INLINE int slc_is_tracked(const struct slc_service *service, __u64 slot)
     return service->flags & SLC_SERVICE_TRACK_ALWAYS;
 }
 
-/* 0 with *service and rec.member set, or the reason for a drop. */
+/* The slot of pkt's hash, or NULL with *fault, the reason for a drop. */
+SLC_INLINE __u64 *slc_slot_word(const struct slc_pkt *pkt, const struct slc_service *service,
+                                __u16 *fault)
+{
+    __u64 *word = slc_rings_at(pkt, service->ring);
+    __u64 ring;
+
+    *fault = SLC_REASON_MAP_MISSED;
+    if (!word)
+        return NULL;
+    ring = *(volatile __u64 *)word;
+    if (!(ring & SLC_RING_VALID)) {
+        *fault = SLC_REASON_NO_BACKEND;
+        return NULL;
+    }
+    return slc_slots_at(pkt, SLC_RING_OFFSET(ring) + slc_slot_of(pkt->hash, SLC_RING_LOG2(ring)));
+}
+
+/* Not a reason: the packet's slot is marked, and stage follow decides. */
+#define SLC_PICK_FOLLOW 0xffff
+
+/* 0 with *service and rec.member set, SLC_PICK_FOLLOW, or the reason for a drop. */
 SLC_INLINE __u16 slc_pick(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_service **service)
 {
     struct slc_service *found = slc_services_at(pkt, pkt->rec.service);
+    __u16 fault;
     __u64 *word;
-    __u64 ring;
     __u64 slot;
 
     if (!found)
@@ -71,26 +92,12 @@ SLC_INLINE __u16 slc_pick(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_se
         return 0;
     if (slc_routes_by_id(pkt, found) && slc_pick_by_id(ctx, pkt, found))
         return 0;
-    word = slc_rings_at(pkt, found->ring);
+    word = slc_slot_word(pkt, found, &fault);
     if (!word)
-        return SLC_REASON_MAP_MISSED;
-    ring = *(volatile __u64 *)word;
-    if (!(ring & SLC_RING_VALID))
-        return SLC_REASON_NO_BACKEND;
-    word = slc_slots_at(pkt, SLC_RING_OFFSET(ring) + slc_slot_of(pkt->hash, SLC_RING_LOG2(ring)));
-    if (!word)
-        return SLC_REASON_MAP_MISSED;
+        return fault;
     slot = *(volatile __u64 *)word;
+    if (SLC_HAS(TRACKING) && SLC_UNLIKELY(slc_is_tracked(found, slot)))
+        return SLC_PICK_FOLLOW;
     pkt->rec.member = SLC_SLOT_CURRENT(slot);
-    if (SLC_HAS(TRACKING) && SLC_UNLIKELY(slc_is_tracked(found, slot))) {
-        __u64 answer =
-            slc_follow_flow(pkt->live, found, word, pkt->hash,
-                            SLC_FLOW_QUERY(slot, slc_flow_kind_of(pkt), pkt->rec.service));
-
-        pkt->rec.member = (__u32)answer;
-        pkt->picked = answer >> 32;
-        if (pkt->picked == SLC_REASON_MAP_MISSED)
-            return SLC_REASON_MAP_MISSED;
-    }
     return pkt->rec.member ? 0 : SLC_REASON_NO_BACKEND;
 }

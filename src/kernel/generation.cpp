@@ -31,6 +31,7 @@ constexpr Stage kStages[] = {
     {"slc_ext", 2, SLC_FEATURE_IP6},
     {"slc_too_big", 3, kForwards},
     {"slc_decap", 4, SLC_FEATURE_DECAP},
+    {"slc_follow", 5, SLC_FEATURE_TRACKING},
 };
 
 bool needed(const Stage& stage, const slc_node& node) {
