@@ -226,7 +226,7 @@ std::string printable(std::string_view text, std::size_t most_bytes) {
 std::string quoted(std::string_view text) {
     const bool one_word = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
         return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-               std::string_view("-_.:/").find(c) != std::string_view::npos;
+               std::string_view("-_.:/%").find(c) != std::string_view::npos;
     });
     return one_word ? printable(text) : "\"" + printable(text) + "\"";
 }

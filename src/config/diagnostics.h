@@ -88,7 +88,7 @@ std::size_t utf8_length(std::string_view text);
 
 /// The text for a message: shortened, without anything that a terminal would interpret.
 std::string printable(std::string_view text, std::size_t most_bytes = 64);
-/// The same in quotes, unless it is one word, number or address.
+/// The same in quotes, unless it is one word, number, percentage or address.
 std::string quoted(std::string_view text);
 
 /// ", did you mean web?" for the nearest of `known` if one is near enough to be a slip of the

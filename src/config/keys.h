@@ -20,36 +20,51 @@ namespace keys {
 
 inline constexpr std::array<std::string_view, 5> kTopNames = {"version", "node", "groups",
                                                               "services", "protected"};
-inline constexpr std::array<std::string_view, 10> kNodeNames = {
+inline constexpr std::array<std::string_view, 11> kNodeNames = {
     "name",      "interfaces", "xdp_mode", "tunnel_source", "ring_secret", "ring_secret_file",
-    "icmp_rate", "gue_port",   "next",     "decap"};
+    "icmp_rate", "gue_port",   "flows",    "next",          "decap"};
+inline constexpr std::array<std::string_view, 1> kNodeFlowsNames = {"entries"};
 inline constexpr std::array<std::string_view, 2> kTunnelSourceNames = {"ipv4", "ipv6"};
 inline constexpr std::array<std::string_view, 2> kDecapNames = {"from", "addresses"};
-inline constexpr std::array<std::string_view, 2> kGroupNames = {"balance", "backends"};
-inline constexpr std::array<std::string_view, 3> kBackendNames = {"address", "weight", "state"};
-inline constexpr std::array<std::string_view, 13> kServiceNames = {
-    "name",    "vip",      "protocol", "port",      "forward",  "group", "backends",
-    "balance", "affinity", "dscp",     "unmatched", "customer", "policy"};
+inline constexpr std::array<std::string_view, 5> kGroupNames = {"balance", "on_down", "deadline",
+                                                                "flows", "backends"};
+inline constexpr std::array<std::string_view, 2> kFlowsNames = {"share", "ceiling"};
+inline constexpr std::array<std::string_view, 4> kBackendNames = {"address", "weight", "state",
+                                                                  "server_id"};
+inline constexpr std::array<std::string_view, 19> kServiceNames = {
+    "name",    "vip",      "protocol",  "port",      "forward",  "group",   "backends",
+    "balance", "affinity", "tracking",  "lifetimes", "route_by", "on_down", "deadline",
+    "flows",   "dscp",     "unmatched", "customer",  "policy"};
+inline constexpr std::array<std::string_view, 4> kLifetimesNames = {"embryonic", "established",
+                                                                    "closing", "udp"};
+inline constexpr std::array<std::string_view, 1> kRouteByNames = {"quic-lb"};
+inline constexpr std::array<std::string_view, 2> kQuicLbNames = {"rotation", "server_id_length"};
 inline constexpr std::array<std::string_view, 3> kProtectedNames = {"prefix", "customer", "policy"};
 inline constexpr std::array<std::string_view, 7> kAgentNames = {
     "version", "name", "interfaces", "xdp_mode", "vips", "from", "gue_port"};
 
 inline constexpr KeySet kTop = {"", kTopNames};
 inline constexpr KeySet kNode = {"node", kNodeNames};
+inline constexpr KeySet kNodeFlows = {"node.flows", kNodeFlowsNames};
 inline constexpr KeySet kTunnelSource = {"node.tunnel_source", kTunnelSourceNames};
 inline constexpr KeySet kDecap = {"node.decap", kDecapNames};
 inline constexpr KeySet kGroup = {"groups.NAME", kGroupNames};
+inline constexpr KeySet kFlows = {"groups.NAME.flows", kFlowsNames};
 inline constexpr KeySet kBackend = {"groups.NAME.backends[]", kBackendNames};
 inline constexpr KeySet kService = {"services[]", kServiceNames};
+inline constexpr KeySet kLifetimes = {"services[].lifetimes", kLifetimesNames};
+inline constexpr KeySet kRouteBy = {"services[].route_by", kRouteByNames};
+inline constexpr KeySet kQuicLb = {"services[].route_by.quic-lb", kQuicLbNames};
 inline constexpr KeySet kProtected = {"protected[]", kProtectedNames};
 inline constexpr KeySet kAgent = {"", kAgentNames};
 
 }  // namespace keys
 
-/// Of sluice.yaml. A service's own backends have the keys of groups.NAME.backends[].
-inline constexpr std::array<KeySet, 8> kConfigKeys = {
-    keys::kTop,   keys::kNode,    keys::kTunnelSource, keys::kDecap,
-    keys::kGroup, keys::kBackend, keys::kService,      keys::kProtected};
+/// Of sluice.yaml. A service's own `backends` and `flows` have the keys of those of groups.NAME.
+inline constexpr std::array<KeySet, 13> kConfigKeys = {
+    keys::kTop,     keys::kNode,   keys::kNodeFlows, keys::kTunnelSource, keys::kDecap,
+    keys::kGroup,   keys::kFlows,  keys::kBackend,   keys::kService,      keys::kLifetimes,
+    keys::kRouteBy, keys::kQuicLb, keys::kProtected};
 /// Of agent.yaml.
 inline constexpr std::array<KeySet, 1> kAgentKeys = {keys::kAgent};
 

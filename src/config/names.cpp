@@ -73,6 +73,8 @@ const char* name_of(BackendState value) {
             return "drain";
         case BackendState::maint:
             return "maint";
+        case BackendState::down:
+            return "down";
     }
     return "?";
 }
@@ -87,10 +89,61 @@ const char* name_of(Unmatched value) {
     return "?";
 }
 
+const char* name_of(Tracking value) {
+    switch (value) {
+        case Tracking::transitions:
+            return "transitions";
+        case Tracking::always:
+            return "always";
+        case Tracking::never:
+            return "never";
+    }
+    return "?";
+}
+
+const char* name_of(OnDown value) {
+    switch (value) {
+        case OnDown::replace:
+            return "replace";
+        case OnDown::keep:
+            return "keep";
+    }
+    return "?";
+}
+
+const char* name_of(RouteBy value) {
+    switch (value) {
+        case RouteBy::ring:
+            return "ring";
+        case RouteBy::tcp_server_id:
+            return "tcp-server-id";
+        case RouteBy::quic_lb:
+            return "quic-lb";
+        case RouteBy::katran:
+            return "katran";
+    }
+    return "?";
+}
+
 std::string text_of(const Ports& ports) {
     if (ports.any) return "any";
     if (ports.is_single()) return std::to_string(ports.first);
     return std::to_string(ports.first) + "-" + std::to_string(ports.last);
+}
+
+std::string text_of(const ServerId& id) {
+    if (id.len <= sizeof(std::uint32_t)) {
+        std::uint32_t value = 0;
+        for (std::size_t i = 0; i < id.len; ++i) value = value << 8 | id.bytes[i];
+        return std::to_string(value);
+    }
+    constexpr char kDigits[] = "0123456789abcdef";
+    std::string out = "0x";
+    for (std::size_t i = 0; i < id.len; ++i) {
+        out += kDigits[id.bytes[i] >> 4];
+        out += kDigits[id.bytes[i] & 15];
+    }
+    return out;
 }
 
 }  // namespace sluice::config

@@ -132,6 +132,8 @@ void parse_node(const Reader& in, const YamlNode& node, Draft& draft) {
     if (const YamlNode* port = map.find("gue_port"))
         out.gue_port = static_cast<std::uint16_t>(
             read_number(in, *port, path.at("gue_port"), "a port", 1, 65535).value_or(out.gue_port));
+    if (const YamlNode* flows = map.find("flows"))
+        parse_flow_table(in, *flows, path.at("flows"), out);
     if (const YamlNode* next = map.find("next")) parse_next(in, *next, path.at("next"), out);
     if (const YamlNode* decap = map.find("decap")) parse_decap(in, *decap, path.at("decap"), draft);
 }

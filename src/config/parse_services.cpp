@@ -14,6 +14,7 @@ constexpr std::array kForwards = {Forward::ipip, Forward::gre, Forward::gue, For
 constexpr std::array kBalances = {Balance::maglev, Balance::rendezvous};
 constexpr std::array kAffinities = {Affinity::five_tuple, Affinity::source, Affinity::source_port};
 constexpr std::array kStates = {BackendState::ready, BackendState::drain, BackendState::maint};
+constexpr const char* kLocal = "forward: local delivers to this node and takes no backends";
 constexpr std::array kUnmatched = {Unmatched::drop, Unmatched::pass};
 
 /// A port without leading zeros, or 0.
@@ -51,7 +52,19 @@ std::optional<Ports> parse_ports(const Reader& in, const YamlNode& node, const P
     return out;
 }
 
-std::optional<Backend> parse_backend(const Reader& in, const YamlNode& node, const Path& path) {
+/// What a backend of a file is not; the state in force may be.
+std::optional<BackendState> parse_state(const Reader& in, const YamlNode& node, const Path& path) {
+    if (node.kind != NodeKind::scalar || node.scalar != name_of(BackendState::down))
+        return read_word(in, node, path, kStates);
+    in.error(node, path,
+             "down is set at runtime (sluice backend set OWNER/ADDR --state down): a file says "
+             "ready, drain or maint");
+    return std::nullopt;
+}
+
+/// Sets `id_mark` if the backend has a server id, good or not.
+std::optional<Backend> parse_backend(const Reader& in, const YamlNode& node, const Path& path,
+                                     Mark& id_mark) {
     Backend out;
     out.mark = node.mark;
     std::optional<IpAddress> address;
@@ -59,7 +72,8 @@ std::optional<Backend> parse_backend(const Reader& in, const YamlNode& node, con
         address = read_address(in, node, path);
     } else if (node.kind != NodeKind::map) {
         if (node.kind != NodeKind::refused)
-            in.error(node, path, "expects an address, or a map with address, weight and state");
+            in.error(node, path,
+                     "expects an address, or a map with address, weight, state and server_id");
     } else {
         const MapReader map(in, node, path, keys::kBackend);
         if (const YamlNode* value = map.require("address"))
@@ -67,7 +81,12 @@ std::optional<Backend> parse_backend(const Reader& in, const YamlNode& node, con
         if (const YamlNode* weight = map.find("weight"))
             out.weight = read_number(in, *weight, path.at("weight"), "a weight", 0, SLC_MAX_WEIGHT)
                              .value_or(out.weight);
-        assign_word(in, map, "state", kStates, out.state);
+        if (const YamlNode* state = map.find("state"))
+            out.state = parse_state(in, *state, path.at("state")).value_or(out.state);
+        if (const YamlNode* id = map.find("server_id")) {
+            id_mark = id->mark;
+            out.server_id = read_server_id(in, *id, path.at("server_id"));
+        }
     }
     if (!address) return std::nullopt;
     out.address = *address;
@@ -93,10 +112,9 @@ void parse_target(const Reader& in, const MapReader& map, Service& out, ServiceN
         notes.has_vip = prefix.has_value();
         if (prefix) out.vip = *prefix;
     }
-    bool protocol_good = true;
     if (const YamlNode* protocol = map.find("protocol")) {
         const auto value = read_word(in, *protocol, path.at("protocol"), kProtocols);
-        protocol_good = value.has_value();
+        notes.has_protocol = value.has_value();
         out.protocol = value.value_or(out.protocol);
     }
     bool port_good = false;
@@ -106,7 +124,7 @@ void parse_target(const Reader& in, const MapReader& map, Service& out, ServiceN
         port_good = ports.has_value();
         if (ports) out.ports = *ports;
     }
-    notes.has_target = notes.has_vip && protocol_good && port_good;
+    notes.has_target = notes.has_vip && notes.has_protocol && port_good;
     if (const YamlNode* unmatched = map.find("unmatched")) {
         const auto value = read_word(in, *unmatched, path.at("unmatched"), kUnmatched);
         if (value) notes.unmatched = unmatched->mark;
@@ -158,15 +176,18 @@ void refer_to_group(const Reader& in, const YamlNode& node, const Path& path, co
 }
 
 /// A group for the service's own list.
-void make_group(const Reader& in, const YamlNode& node, const Path& path, Draft& draft,
+void make_group(const Reader& in, const MapReader& map, const YamlNode& node, Draft& draft,
                 Service& out, ServiceNotes& notes) {
+    const Path path = map.path().at("backends");
     notes.backends = node.mark;
     Group group;
     group.name = out.name;
     group.balance = out.balance;
     group.anonymous = true;
     group.mark = node.mark;
-    group.backends = parse_backends(in, node, path);
+    GroupNotes group_notes;
+    group.backends = parse_backends(in, node, path, group_notes);
+    parse_upkeep(in, map, group, group_notes);
     out.group = draft.config.groups.size();
     notes.has_group = true;
     const auto clash = draft.groups_by_name.find(out.name);
@@ -177,7 +198,8 @@ void make_group(const Reader& in, const YamlNode& node, const Path& path, Draft&
                      std::to_string(draft.config.groups[clash->second].mark.line) +
                      " has a group " + out.name + ": use that with \"group\", or rename one");
     draft.config.groups.push_back(std::move(group));
-    draft.group_paths.push_back(path.text());
+    group_notes.path = map.path().text();
+    draft.groups.push_back(std::move(group_notes));
 }
 
 void parse_membership(const Reader& in, const MapReader& map, Draft& draft, Service& out,
@@ -192,9 +214,8 @@ void parse_membership(const Reader& in, const MapReader& map, Draft& draft, Serv
     }
     if (out.forward == Forward::local) {
         for (const auto& [key, node] : {std::pair{"group", group}, std::pair{"backends", backends}})
-            if (node != nullptr)
-                in.error(*node, path.at(std::string_view(key)),
-                         "forward: local delivers to this node and takes no backends");
+            if (node != nullptr) in.error(*node, path.at(std::string_view(key)), kLocal);
+        refuse_upkeep(in, map, kLocal);
         return;
     }
     if (group != nullptr && backends != nullptr)
@@ -207,8 +228,17 @@ void parse_membership(const Reader& in, const MapReader& map, Draft& draft, Serv
         refer_to_group(in, *group, path.at("group"), draft, out, notes);
         if (balance == nullptr && notes.has_group)
             out.balance = draft.config.groups[out.group].balance;
+        std::string where = "the group";
+        if (notes.has_group)
+            where = "group " + notes.group_name + " (line " +
+                    std::to_string(draft.config.groups[out.group].mark.line) + ")";
+        refuse_upkeep(in, map, "services on a group share it: set it at " + where);
     } else if (backends != nullptr) {
-        make_group(in, *backends, path.at("backends"), draft, out, notes);
+        make_group(in, map, *backends, draft, out, notes);
+    } else {
+        Group none;
+        GroupNotes none_notes;
+        parse_upkeep(in, map, none, none_notes);
     }
 }
 
@@ -217,26 +247,33 @@ void parse_group(const Reader& in, const YamlNode& key, const YamlNode& value, c
     Group out;
     out.name = key.scalar;
     out.mark = key.mark;
+    GroupNotes notes;
     const MapReader map(in, value, path, keys::kGroup);
     assign_word(in, map, "balance", kBalances, out.balance);
+    parse_upkeep(in, map, out, notes);
     if (const YamlNode* backends = map.require("backends"))
-        out.backends = parse_backends(in, *backends, path.at("backends"));
+        out.backends = parse_backends(in, *backends, path.at("backends"), notes);
     draft.groups_by_name.try_emplace(out.name, draft.config.groups.size());
-    draft.group_paths.push_back(path.at("backends").text());
+    notes.path = path.text();
+    draft.groups.push_back(std::move(notes));
     draft.config.groups.push_back(std::move(out));
 }
 
 }  // namespace
 
-std::vector<Backend> parse_backends(const Reader& in, const YamlNode& list, const Path& path) {
+std::vector<Backend> parse_backends(const Reader& in, const YamlNode& list, const Path& path,
+                                    GroupNotes& notes) {
     std::vector<Backend> out;
     if (!expect_list(in, list, path)) return out;
     out.reserve(list.children);
     Seen seen;
+    Seen ids;
     std::size_t index = 0;
     for (const YamlNode* item = in.tree.first(list); item != nullptr; item = in.tree.next(*item)) {
         const Path at = path.at(index++);
-        const auto backend = parse_backend(in, *item, at);
+        Mark id_mark;
+        const auto backend = parse_backend(in, *item, at, id_mark);
+        if (id_mark.line != 0) notes.mentions_server_id = true;
         if (!backend) continue;
         const std::string text = backend->address.text();
         if (const std::uint32_t line = seen.line_of(text, item->mark)) {
@@ -245,7 +282,13 @@ std::vector<Backend> parse_backends(const Reader& in, const YamlNode& list, cons
                 "backend " + text + " is in this group already, on line " + std::to_string(line));
             continue;
         }
+        const std::string id = backend->server_id ? text_of(*backend->server_id) : "";
+        if (const std::uint32_t line = id.empty() ? 0 : ids.line_of(id, id_mark))
+            in.findings.error(
+                id_mark, at.at("server_id").text(),
+                "server id " + id + " is in this group already, on line " + std::to_string(line));
         out.push_back(*backend);
+        notes.server_ids.push_back(id_mark);
     }
     return out;
 }
@@ -296,6 +339,7 @@ void parse_services(const Reader& in, const YamlNode& services, Draft& draft) {
         }
         parse_target(in, map, out, notes);
         parse_handling(in, map, out, notes);
+        parse_memory(in, map, out, notes);
         parse_membership(in, map, draft, out, notes);
         draft.config.services.push_back(std::move(out));
         draft.services.push_back(std::move(notes));

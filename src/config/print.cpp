@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "base/duration.h"
 #include "config/yaml_text.h"
 
 namespace sluice::config {
@@ -29,6 +30,7 @@ void print_node(const Node& node, YamlText& out) {
     }
     out.line(1, "icmp_rate: " + std::to_string(node.icmp_rate));
     out.line(1, "gue_port: " + std::to_string(node.gue_port));
+    out.line(1, "flows: {entries: " + std::to_string(node.flow_entries) + "}");
     if (!node.next.empty()) out.entry(1, "next", node.next);
     if (!node.decap) return;
     out.line(1, "decap:");
@@ -36,6 +38,40 @@ void print_node(const Node& node, YamlText& out) {
     std::vector<std::string> addresses;
     for (const IpAddress& address : node.decap->addresses) addresses.push_back(address.text());
     out.list(2, "addresses", addresses);
+}
+
+std::string text_of_id(const Backend& backend) {
+    if (!backend.server_id) return {};
+    const std::string text = text_of(*backend.server_id);
+    return ", server_id: " + (text.starts_with("0x") ? YamlText::quote(text) : text);
+}
+
+std::string duration_text(std::chrono::seconds duration) {
+    return YamlText::quote(text_of_duration(duration));
+}
+
+/// What groups have, and services with a group of their own.
+void print_upkeep(const Group& group, YamlText& out) {
+    out.entry(2, "on_down", name_of(group.on_down));
+    if (group.deadline != std::chrono::seconds::zero())
+        out.line(2, "deadline: " + duration_text(group.deadline));
+    out.line(2, "flows: {share: \"" + std::to_string(group.flows.share) + "%\", ceiling: \"" +
+                    std::to_string(group.flows.ceiling) + "%\"}");
+}
+
+void print_memory(const Service& service, YamlText& out) {
+    const Lifetimes& lifetimes = service.lifetimes;
+    out.entry(2, "tracking", name_of(service.tracking));
+    out.line(2, "lifetimes: {embryonic: " + duration_text(lifetimes.embryonic) +
+                    ", established: " + duration_text(lifetimes.established) +
+                    ", closing: " + duration_text(lifetimes.closing) +
+                    ", udp: " + duration_text(lifetimes.udp) + "}");
+    if (service.routing.by == RouteBy::quic_lb)
+        out.line(2, "route_by: {quic-lb: {rotation: " + std::to_string(service.routing.rotation) +
+                        ", server_id_length: " + std::to_string(service.routing.server_id_len) +
+                        "}}");
+    else
+        out.entry(2, "route_by", name_of(service.routing.by));
 }
 
 void print_backends(const Group& group, int depth, YamlText& out) {
@@ -47,7 +83,7 @@ void print_backends(const Group& group, int depth, YamlText& out) {
     for (const Backend& backend : group.backends)
         out.line(depth + 1, "- {address: " + YamlText::quote(backend.address.text()) +
                                 ", weight: " + std::to_string(backend.weight) +
-                                ", state: " + name_of(backend.state) + "}");
+                                ", state: " + name_of(backend.state) + text_of_id(backend) + "}");
 }
 
 void print_groups(const Config& config, YamlText& out) {
@@ -58,6 +94,7 @@ void print_groups(const Config& config, YamlText& out) {
         begun = true;
         out.line(1, YamlText::quote(group.name) + ":");
         out.entry(2, "balance", name_of(group.balance));
+        print_upkeep(group, out);
         print_backends(group, 2, out);
     }
 }
@@ -70,10 +107,13 @@ void print_service(const Config& config, const Service& service, YamlText& out) 
     out.entry(2, "forward", name_of(service.forward));
     if (service.forward != Forward::local) {
         const Group& group = config.groups[service.group];
-        if (group.anonymous)
+        if (group.anonymous) {
             print_backends(group, 2, out);
-        else
+            print_upkeep(group, out);
+        } else {
             out.entry(2, "group", group.name);
+        }
+        print_memory(service, out);
     }
     out.entry(2, "balance", name_of(service.balance));
     out.entry(2, "affinity", name_of(service.affinity));

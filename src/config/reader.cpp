@@ -5,6 +5,7 @@
 #include <cassert>
 #include <charconv>
 
+#include "base/duration.h"
 #include "config/rules.h"
 #include "sluice/limits.h"
 
@@ -38,6 +39,16 @@ bool expect(const Reader& in, const YamlNode& node, const Path& path, NodeKind k
 /// With quotes where the file has them: they are why a number is none.
 std::string shown(const YamlNode& node) {
     return node.quoted ? "\"" + printable(node.scalar) + "\"" : quoted(node.scalar);
+}
+
+/// Plain decimal digits. YAML 1.1 reads 010 as eight, which is not what its writer expects.
+std::optional<std::uint32_t> number_of(std::string_view text) {
+    std::uint32_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool leading_zero = text.size() > 1 && text.front() == '0';
+    if (error != std::errc() || end != text.data() + text.size() || leading_zero)
+        return std::nullopt;
+    return value;
 }
 
 std::string joined(std::span<const std::string_view> words, std::string_view last) {
@@ -120,17 +131,50 @@ std::optional<std::uint32_t> read_number(const Reader& in, const YamlNode& node,
                                          std::string_view noun, std::uint32_t min,
                                          std::uint32_t max) {
     if (!expect(in, node, path, NodeKind::scalar)) return std::nullopt;
-    const std::string& text = node.scalar;
-    std::uint32_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    // YAML 1.1 reads 010 as eight and "10" as a string: neither is what its writer expects.
-    const bool leading_zero = text.size() > 1 && text.front() == '0';
-    if (error == std::errc() && end == text.data() + text.size() && !leading_zero && !node.quoted &&
-        value >= min && value <= max)
-        return value;
+    const auto value = number_of(node.scalar);
+    if (value && !node.quoted && *value >= min && *value <= max) return value;
     in.error(node, path,
              shown(node) + " is not " + std::string(noun) + " (" + std::to_string(min) + ".." +
                  std::to_string(max) + ")");
+    return std::nullopt;
+}
+
+std::optional<std::chrono::seconds> read_duration(const Reader& in, const YamlNode& node,
+                                                  const Path& path, std::string_view noun,
+                                                  std::chrono::seconds min,
+                                                  std::chrono::seconds max) {
+    if (!expect(in, node, path, NodeKind::scalar)) return std::nullopt;
+    const auto value = parse_duration(node.scalar);
+    if (value && *value >= min && *value <= max) return *value;
+    in.error(node, path,
+             shown(node) + " is not " + std::string(noun) + " (" + text_of_duration(min) + ".." +
+                 text_of_duration(max) + "), as in 75s, 15m or 1m30s");
+    return std::nullopt;
+}
+
+std::optional<std::uint32_t> read_percent(const Reader& in, const YamlNode& node, const Path& path,
+                                          std::string_view noun, std::uint32_t min) {
+    if (!expect(in, node, path, NodeKind::scalar)) return std::nullopt;
+    std::string_view text = node.scalar;
+    const bool has_sign = text.ends_with('%');
+    if (has_sign) text.remove_suffix(1);
+    const auto value = number_of(text);
+    if (value && (has_sign || !node.quoted) && *value >= min && *value <= 100) return value;
+    in.error(
+        node, path,
+        shown(node) + " is not " + std::string(noun) + " (" + std::to_string(min) + "%..100%)");
+    return std::nullopt;
+}
+
+std::optional<ServerId> read_server_id(const Reader& in, const YamlNode& node, const Path& path) {
+    if (!expect(in, node, path, NodeKind::scalar)) return std::nullopt;
+    const auto id = parse_server_id(node.scalar);
+    // A quoted number is none, as everywhere; bytes are quoted or not.
+    if (id && (!node.quoted || node.scalar.starts_with("0x"))) return id;
+    in.error(node, path,
+             shown(node) +
+                 " is not a server id: a number (0..4294967295), or up to 15 bytes as in "
+                 "\"0x0a0b0c\"");
     return std::nullopt;
 }
 

@@ -6,6 +6,7 @@
 /// config/ only.
 
 #include <array>
+#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +17,7 @@
 #include "base/ip.h"
 #include "config/diagnostics.h"
 #include "config/keys.h"
+#include "config/model.h"
 #include "config/yaml_tree.h"
 
 namespace sluice::config {
@@ -32,7 +34,7 @@ struct Reader {
 /// The entries of one map by key. Reports unknown and repeated keys when it is made.
 class MapReader {
  public:
-    static constexpr std::size_t kMaxKeys = 16;
+    static constexpr std::size_t kMaxKeys = 24;
 
     /// A `map` that is no map is reported and reads as empty; `valid()` tells.
     MapReader(const Reader& in, const YamlNode& map, const Path& path, const KeySet& keys);
@@ -66,6 +68,16 @@ std::optional<std::string> read_string(const Reader& in, const YamlNode& node, c
 std::optional<std::uint32_t> read_number(const Reader& in, const YamlNode& node, const Path& path,
                                          std::string_view noun, std::uint32_t min,
                                          std::uint32_t max);
+/// A duration of base/duration.h within min..max; `noun` as above.
+std::optional<std::chrono::seconds> read_duration(const Reader& in, const YamlNode& node,
+                                                  const Path& path, std::string_view noun,
+                                                  std::chrono::seconds min,
+                                                  std::chrono::seconds max);
+/// A number, or bytes in hex; see rules.h.
+std::optional<ServerId> read_server_id(const Reader& in, const YamlNode& node, const Path& path);
+/// Whole hundredths within min..100, with "%" or without.
+std::optional<std::uint32_t> read_percent(const Reader& in, const YamlNode& node, const Path& path,
+                                          std::string_view noun, std::uint32_t min);
 std::optional<std::string> read_name(const Reader& in, const YamlNode& node, const Path& path);
 std::optional<IpAddress> read_address(const Reader& in, const YamlNode& node, const Path& path);
 std::optional<IpPrefix> read_prefix(const Reader& in, const YamlNode& node, const Path& path);

@@ -84,6 +84,32 @@ std::string problem_with_prefix(const IpPrefix& prefix) {
     return {};
 }
 
+std::optional<ServerId> parse_server_id(std::string_view text) {
+    ServerId out;
+    std::string digits(text);
+    if (text.starts_with("0x")) {
+        digits = text.substr(2);
+    } else {
+        std::uint32_t value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool leading_zero = text.size() > 1 && text.front() == '0';
+        if (error != std::errc() || end != text.data() + text.size() || leading_zero)
+            return std::nullopt;
+        char hex[2 * sizeof value];
+        digits.assign(hex, std::to_chars(hex, hex + sizeof hex, value, 16).ptr);
+    }
+    if (digits.empty() || digits.size() > 2 * out.bytes.size()) return std::nullopt;
+    if (digits.size() % 2 != 0) digits.insert(digits.begin(), '0');
+    for (std::size_t at = 0; at < digits.size(); at += 2) {
+        std::uint8_t byte = 0;
+        const char* first = digits.data() + at;
+        if (std::from_chars(first, first + 2, byte, 16).ptr != first + 2) return std::nullopt;
+        const bool is_last = at + 2 == digits.size();
+        if (byte != 0 || out.len > 0 || is_last) out.bytes[out.len++] = byte;
+    }
+    return out;
+}
+
 std::optional<std::array<std::uint64_t, 2>> parse_ring_secret(std::string_view text) {
     std::array<std::uint64_t, 2> out{};
     if (text.size() != 32) return std::nullopt;

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/ip.h"
+#include "config/model.h"
 
 namespace sluice::config {
 
@@ -26,6 +27,10 @@ std::string problem_with_address(const IpAddress& address);
 
 /// Host bits, and everything problem_with_address() refuses for any address of it.
 std::string problem_with_prefix(const IpPrefix& prefix);
+
+/// A number up to 2^32 - 1, or "0x" and 1 to 30 hex digits. Leading zeros of those count for
+/// nothing: how long an id is on the wire is said by the service.
+std::optional<ServerId> parse_server_id(std::string_view text);
 
 /// 32 hex digits, not all zero; the first 16 are the first number.
 std::optional<std::array<std::uint64_t, 2>> parse_ring_secret(std::string_view text);

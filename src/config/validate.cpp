@@ -142,14 +142,14 @@ void warn_groups(const Draft& draft, Findings& findings) {
         if (!used[i])
             findings.warning(group.mark, "groups." + group.name, "no service uses this group");
         else if (group.backends.empty())
-            findings.warning(group.mark, draft.group_paths[i],
+            findings.warning(group.mark, draft.groups[i].path + ".backends",
                              "no backends: every packet of its services is dropped");
         else if (owning == 0)
-            findings.warning(group.mark, draft.group_paths[i],
+            findings.warning(group.mark, draft.groups[i].path + ".backends",
                              "no backend is ready with a weight above 0: every packet of its "
                              "services is dropped");
         else if (group.backends.size() == 1)
-            findings.warning(group.mark, draft.group_paths[i],
+            findings.warning(group.mark, draft.groups[i].path + ".backends",
                              "only one backend: nothing takes over when it fails");
     }
 }
@@ -176,7 +176,7 @@ void warn_inside_vips(const Draft& draft, const Covering& vips, Findings& findin
     for (std::size_t i = 0; i < draft.config.groups.size(); ++i)
         for (const Backend& backend : draft.config.groups[i].backends)
             if (const auto service = vips.find({backend.address, backend.address.bits()}))
-                findings.warning(backend.mark, draft.group_paths[i],
+                findings.warning(backend.mark, draft.groups[i].path + ".backends",
                                  "backend " + backend.address.text() + " lies within the VIP of " +
                                      draft.service_place(*service) +
                                      ": what reaches this node for it is balanced");
@@ -198,6 +198,7 @@ void validate(Draft& draft, Findings& findings) {
     validate_backends(draft, findings);
     check_protected(draft, vips, findings);
     check_decap(draft, vips, findings);
+    validate_flows(draft, findings);
 }
 
 void warn(const Draft& draft, Findings& findings) {
@@ -213,6 +214,7 @@ void warn(const Draft& draft, Findings& findings) {
     warn_groups(draft, findings);
     warn_services(draft, findings);
     warn_inside_vips(draft, vips_of(draft), findings);
+    warn_flows(draft, findings);
 }
 
 }  // namespace sluice::config

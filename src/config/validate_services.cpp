@@ -165,7 +165,7 @@ void check_sources(const Draft& draft, Findings& findings) {
             if (quiet) continue;
             quiet = true;
             const Service& service = draft.config.services[*tunnelled[i]];
-            findings.error(backend.mark, draft.group_paths[i],
+            findings.error(backend.mark, draft.groups[i].path + ".backends",
                            std::string(name_of(service.forward)) + " of " +
                                draft.service_place(*tunnelled[i]) + " to " +
                                backend.address.text() + " needs node.tunnel_source." +
@@ -192,7 +192,7 @@ void validate_backends(const Draft& draft, Findings& findings) {
         for (const Backend& backend : draft.config.groups[i].backends) {
             const auto found = vips.find(backend.address);
             if (found == vips.end()) continue;
-            findings.error(backend.mark, draft.group_paths[i],
+            findings.error(backend.mark, draft.groups[i].path + ".backends",
                            "backend " + backend.address.text() + " is the VIP of " +
                                draft.service_place(found->second) +
                                ": packets would come back for ever");

@@ -18,7 +18,7 @@ TEST_P(Errors, are_told_whole) {
 
 INSTANTIATE_TEST_SUITE_P(Config, Errors,
                          testing::Values("text", "version", "keys", "types", "node", "groups",
-                                         "services", "whole"),
+                                         "services", "flows", "whole"),
                          [](const auto& suite) { return std::string(suite.param); });
 
 TEST(Text, control_characters_are_refused_before_yaml_sees_them) {
@@ -162,6 +162,54 @@ TEST(Warnings, keys_without_effect) {
         "t.yaml:5:59: services[1].dscp: has no effect with forward: l2\n"
         "    - {name: b, vip: 192.0.2.1, port: 2, forward: l2, dscp: 4,\n"
         "                                                            ^\n");
+}
+
+TEST(Warnings, lifetimes_that_are_too_short_or_of_another_protocol) {
+    EXPECT_EQ(
+        warnings_of(kQuiet +
+                    "services:\n"
+                    "  - {name: a, vip: 192.0.2.1, port: 1, backends: [10.0.0.1, 10.0.0.2],\n"
+                    "     lifetimes: {embryonic: 63s, udp: 2m}}\n"
+                    "  - {name: b, vip: 192.0.2.1, port: 2, protocol: udp,\n"
+                    "     backends: [10.0.0.1, 10.0.0.2],\n"
+                    "     lifetimes: {embryonic: 10s, established: 1h, udp: 2m}}\n"
+                    "  - {name: c, vip: 192.0.2.1, port: 3, protocol: both,\n"
+                    "     backends: [10.0.0.1, 10.0.0.2],\n"
+                    "     lifetimes: {embryonic: 64s, established: 1s, closing: 1s, udp: 1s}}\n"),
+        "t.yaml:5:29: services[0].lifetimes.embryonic: 63s is too short for slow handshakes: "
+        "servers "
+        "repeat their SYN-ACK for 63s\n"
+        "    lifetimes: {embryonic: 63s, udp: 2m}}\n"
+        "                           ^\n"
+        "t.yaml:5:39: services[0].lifetimes.udp: has no effect with protocol: tcp\n"
+        "    lifetimes: {embryonic: 63s, udp: 2m}}\n"
+        "                                     ^\n"
+        "t.yaml:8:29: services[1].lifetimes.embryonic: has no effect with protocol: udp\n"
+        "    lifetimes: {embryonic: 10s, established: 1h, udp: 2m}}\n"
+        "                           ^\n"
+        "t.yaml:8:47: services[1].lifetimes.established: has no effect with protocol: udp\n"
+        "    lifetimes: {embryonic: 10s, established: 1h, udp: 2m}}\n"
+        "                                             ^\n");
+}
+
+TEST(Warnings, server_ids_of_some_backends_or_for_no_service) {
+    EXPECT_EQ(
+        warnings_of(
+            kQuiet +
+            "groups:\n"
+            "  idle: {backends: [10.0.0.1, {address: 10.0.0.2, server_id: 2}]}\n"
+            "  partly: {backends: [{address: 10.0.0.1, server_id: 1}, 10.0.0.2, 10.0.0.3]}\n"
+            "services:\n"
+            "  - {name: a, vip: 192.0.2.1, port: 1, group: idle}\n"
+            "  - {name: b, vip: 192.0.2.1, port: 2, group: partly, route_by: tcp-server-id}\n"),
+        "t.yaml:4:62: groups.idle.backends: server_id has no effect: no service of this group has "
+        "route_by\n"
+        "    idle: {backends: [10.0.0.1, {address: 10.0.0.2, server_id: 2}]}\n"
+        "                                                               ^\n"
+        "t.yaml:5:58: groups.partly.backends: backend 10.0.0.2 has no server_id: no packet of "
+        "service b (line 8) can name it\n"
+        "    partly: {backends: [{address: 10.0.0.1, server_id: 1}, 10.0.0.2, 10.0.0.3]}\n"
+        "                                                           ^\n");
 }
 
 TEST(Warnings, backends_within_a_vip_prefix) {

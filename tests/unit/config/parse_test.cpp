@@ -3,11 +3,14 @@
 
 #include <ctime>
 
+#include "config/rules.h"
 #include "sluice/limits.h"
 #include "tests/unit/config/findings.h"
 
 namespace sluice::config {
 namespace {
+
+using namespace std::chrono_literals;
 
 IpPrefix prefix(std::string_view text) {
     return IpPrefix::parse(text).value_or(IpPrefix{});
@@ -24,6 +27,7 @@ TEST(Parse, reads_every_key_of_the_node) {
         "  ring_secret: 000102030405060708090A0b0c0d0e0f\n"
         "  icmp_rate: 5\n"
         "  gue_port: 6081\n"
+        "  flows: {entries: 5000}\n"
         "  next: /sys/fs/bpf/other/prog\n"
         "  decap: {from: [10.255.0.0/24], addresses: [10.0.0.1, \"2001:db8::1\"]}\n",
         "t.yaml");
@@ -39,6 +43,7 @@ TEST(Parse, reads_every_key_of_the_node) {
     EXPECT_EQ(node.ring_secret[1], 0x08090a0b0c0d0e0fu);
     EXPECT_EQ(node.icmp_rate, 5u);
     EXPECT_EQ(node.gue_port, 6081);
+    EXPECT_EQ(node.flow_entries, 8192u);
     EXPECT_EQ(node.next, "/sys/fs/bpf/other/prog");
     ASSERT_TRUE(node.decap.has_value());
     EXPECT_EQ(node.decap->from, std::vector{prefix("10.255.0.0/24")});
@@ -60,6 +65,7 @@ TEST(Parse, has_the_documented_defaults) {
     EXPECT_EQ(config.node.xdp_mode, XdpMode::automatic);
     EXPECT_EQ(config.node.icmp_rate, 1000u);
     EXPECT_EQ(config.node.gue_port, 6080);
+    EXPECT_EQ(config.node.flow_entries, 1'048'576u);
     EXPECT_FALSE(config.node.has_ring_secret);
     EXPECT_FALSE(config.node.decap.has_value());
     ASSERT_EQ(config.services.size(), 1u);
@@ -73,7 +79,18 @@ TEST(Parse, has_the_documented_defaults) {
     EXPECT_FALSE(web.dscp_copy);
     EXPECT_EQ(web.dscp, 0);
     EXPECT_EQ(web.unmatched, Unmatched::drop);
+    EXPECT_EQ(web.tracking, Tracking::transitions);
+    EXPECT_EQ(web.lifetimes.embryonic, 75s);
+    EXPECT_EQ(web.lifetimes.established, 15min);
+    EXPECT_EQ(web.lifetimes.closing, 2min);
+    EXPECT_EQ(web.lifetimes.udp, 60s);
+    EXPECT_EQ(web.routing.by, RouteBy::ring);
     ASSERT_EQ(config.groups.size(), 1u);
+    EXPECT_EQ(config.groups[0].on_down, OnDown::replace);
+    EXPECT_EQ(config.groups[0].deadline, 0s);
+    EXPECT_EQ(config.groups[0].flows.share, 0u);
+    EXPECT_EQ(config.groups[0].flows.ceiling, 50u);
+    EXPECT_FALSE(config.groups[0].backends[0].server_id.has_value());
     EXPECT_TRUE(config.groups[0].anonymous);
     EXPECT_EQ(config.groups[0].name, "web");
     ASSERT_EQ(config.groups[0].backends.size(), 2u);
@@ -113,8 +130,121 @@ TEST(Parse, reads_every_key_of_groups_services_and_protected) {
     EXPECT_EQ(config.protected_prefixes[0].prefix, prefix("198.51.100.0/24"));
 }
 
+TEST(Parse, reads_what_is_remembered_of_flows) {
+    const auto outcome = parse(content_of("examples/planned-changes.yaml"), "planned-changes.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    const Config& config = outcome.config;
+    EXPECT_EQ(config.node.flow_entries, 4'194'304u);
+    ASSERT_EQ(config.groups.size(), 4u);
+    const Group& shop = config.groups[0];
+    EXPECT_EQ(shop.on_down, OnDown::replace);
+    EXPECT_EQ(shop.deadline, 1h);
+    EXPECT_EQ(shop.flows, (FlowShare{20, 60}));
+    EXPECT_EQ(config.groups[1].on_down, OnDown::keep);
+    EXPECT_EQ(config.groups[1].deadline, 0s);
+    const Group& games = config.groups[3];
+    EXPECT_TRUE(games.anonymous);
+    EXPECT_EQ(games.deadline, 6h);
+    EXPECT_EQ(games.flows, (FlowShare{0, 30}));
+    ASSERT_EQ(config.services.size(), 5u);
+    EXPECT_EQ(config.services[2].lifetimes, (Lifetimes{75s, 30min, 2min, 60s}));
+    EXPECT_EQ(config.services[3].tracking, Tracking::never);
+    EXPECT_EQ(config.services[4].tracking, Tracking::always);
+    EXPECT_EQ(config.services[4].lifetimes, (Lifetimes{75s, 15min, 2min, 3min}));
+}
+
+TEST(Parse, reads_how_packets_name_their_backend) {
+    const auto outcome = parse(content_of("examples/server-ids.yaml"), "server-ids.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    const Config& config = outcome.config;
+    ASSERT_EQ(config.services.size(), 5u);
+    EXPECT_EQ(config.services[0].routing, (Routing{RouteBy::quic_lb, 0, 2}));
+    EXPECT_EQ(config.services[1].routing, (Routing{RouteBy::quic_lb, 1, 3}));
+    EXPECT_EQ(config.services[1].group, config.services[0].group);
+    EXPECT_EQ(config.services[2].routing, (Routing{RouteBy::quic_lb, 0, 6}));
+    EXPECT_EQ(config.services[3].routing, (Routing{RouteBy::katran, 0, 0}));
+    EXPECT_EQ(config.services[4].routing, (Routing{RouteBy::tcp_server_id, 0, 0}));
+    EXPECT_EQ(config.groups[0].backends[2].server_id, (ServerId{1, {0x1f}}));
+    EXPECT_EQ(config.groups[1].backends[0].server_id,
+              (ServerId{6, {0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x01}}));
+    EXPECT_EQ(config.groups[2].backends[0].server_id, (ServerId{3, {1, 0, 5}}));
+}
+
+TEST(Parse, a_server_id_is_its_significant_bytes) {
+    const struct {
+        const char* written;
+        const char* same;
+        ServerId id;
+    } cases[] = {
+        {"0", "0", {1, {0}}},
+        {"0x00", "0", {1, {0}}},
+        {"7", "7", {1, {7}}},
+        {"0x0007", "7", {1, {7}}},
+        {"256", "256", {2, {1, 0}}},
+        {"0x100", "256", {2, {1, 0}}},
+        {"4294967295", "4294967295", {4, {255, 255, 255, 255}}},
+        {"0x0100000000", "0x0100000000", {5, {1, 0, 0, 0, 0}}},
+        {"0xABCDEF0123456789abcdef01234567",
+         "0xabcdef0123456789abcdef01234567",
+         {15,
+          {0xab, 0xcd, 0xef, 1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 1, 0x23, 0x45, 0x67}}},
+    };
+    for (const auto& item : cases) {
+        const auto id = parse_server_id(item.written);
+        ASSERT_TRUE(id.has_value()) << item.written;
+        EXPECT_EQ(*id, item.id) << item.written;
+        EXPECT_EQ(text_of(*id), item.same);
+        EXPECT_EQ(parse_server_id(item.same), id);
+    }
+    for (const char* text : {"", "0x", "x1", "-1", "1.5", "4294967296", "0xg", "0x1 ", " 1", "01",
+                             "0x0000000000000000000000000000001", "0X1", "ff", "0x0x1", "0x-1"})
+        EXPECT_FALSE(parse_server_id(text).has_value()) << text;
+}
+
+TEST(Parse, sizes_of_the_flow_table_are_rounded_up_to_powers_of_two) {
+    const auto entries_of = [](const std::string& entries) {
+        const auto outcome =
+            parse("version: 1\nnode: {flows: {entries: " + entries + "}}\n", "t.yaml");
+        EXPECT_EQ(text_of(outcome.errors), "");
+        return outcome.config.node.flow_entries;
+    };
+    EXPECT_EQ(entries_of("512"), 512u);
+    EXPECT_EQ(entries_of("513"), 1024u);
+    EXPECT_EQ(entries_of("10000000"), 16'777'216u);
+    EXPECT_EQ(entries_of("67108864"), 67'108'864u);
+}
+
+TEST(Parse, a_ceiling_is_never_below_its_share) {
+    const auto flows_of = [](const std::string& flows) {
+        const auto outcome = parse(
+            "version: 1\ngroups: {g: {flows: " + flows + ", backends: [10.0.0.5]}}\n", "t.yaml");
+        EXPECT_EQ(text_of(outcome.errors), "");
+        return outcome.config.groups.at(0).flows;
+    };
+    EXPECT_EQ(flows_of("{}"), (FlowShare{0, 50}));
+    EXPECT_EQ(flows_of("{share: 60}"), (FlowShare{60, 60}));
+    EXPECT_EQ(flows_of("{share: \"100%\"}"), (FlowShare{100, 100}));
+    EXPECT_EQ(flows_of("{ceiling: 1%}"), (FlowShare{0, 1}));
+    EXPECT_EQ(flows_of("{ceiling: 70%, share: 70}"), (FlowShare{70, 70}));
+}
+
+TEST(Parse, one_group_serves_quic_of_several_lengths_and_tcp) {
+    EXPECT_EQ(errors_of("version: 1\n"
+                        "groups: {g: {backends: [{address: 10.0.0.5, server_id: 200}]}}\n"
+                        "services:\n"
+                        "  - {name: a, vip: 192.0.2.1, port: 1, protocol: udp, group: g,\n"
+                        "     route_by: {quic-lb: {rotation: 6, server_id_length: 1}}}\n"
+                        "  - {name: b, vip: 192.0.2.1, port: 2, protocol: both, group: g,\n"
+                        "     route_by: {quic-lb: {rotation: 6, server_id_length: 15}}}\n"
+                        "  - {name: c, vip: 192.0.2.1, port: 3, protocol: both, group: g,\n"
+                        "     route_by: tcp-server-id}\n"
+                        "  - {name: d, vip: 192.0.2.1, port: 4, group: g, route_by: ring}\n"),
+              "");
+}
+
 TEST(Parse, examples_have_neither_errors_nor_surprising_warnings) {
-    for (const char* name : {"sluice", "dual-stack", "shared-groups", "colocated"}) {
+    for (const char* name :
+         {"sluice", "dual-stack", "shared-groups", "colocated", "planned-changes", "server-ids"}) {
         const auto outcome = parse(content_of(std::string("examples/") + name + ".yaml"), name);
         EXPECT_EQ(text_of(outcome.errors), "");
         EXPECT_EQ(text_of(outcome.warnings), "");

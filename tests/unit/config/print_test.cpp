@@ -9,23 +9,25 @@
 namespace sluice::config {
 namespace {
 
-TEST(Print, writes_every_key) {
-    const auto outcome = parse(
-        "version: 1\n"
-        "node: {interfaces: [eth0], decap: {from: [10.0.0.0/8]}, next: /p,\n"
-        "       ring_secret: 000102030405060708090a0b0c0d0e0f, tunnel_source: {ipv4: "
-        "10.1.0.0/16}}\n"
-        "groups: {g: {backends: [10.0.0.5]}}\n"
-        "services:\n"
-        "  - {name: a, vip: 192.0.2.0/28, port: 80-90, group: g, dscp: copy, customer: c}\n"
-        "  - {name: b, vip: \"2001:DB8::1\", port: any, protocol: both, forward: l2, backends: "
-        "[]}\n"
-        "  - {name: c, vip: 192.0.2.1, port: 1, forward: local}\n"
-        "protected: [{prefix: 198.51.100.1, policy: p}]\n",
-        "t.yaml");
-    ASSERT_EQ(text_of(outcome.errors), "");
-    EXPECT_EQ(to_yaml(outcome.config),
-              R"(version: 1
+constexpr const char* kWritten =
+    "version: 1\n"
+    "node: {interfaces: [eth0], decap: {from: [10.0.0.0/8]}, next: /p,\n"
+    "       ring_secret: 000102030405060708090a0b0c0d0e0f, tunnel_source: {ipv4: "
+    "10.1.0.0/16}}\n"
+    "groups: {g: {backends: [10.0.0.5]}}\n"
+    "services:\n"
+    "  - {name: a, vip: 192.0.2.0/28, port: 80-90, group: g, dscp: copy, customer: c}\n"
+    "  - {name: b, vip: \"2001:DB8::1\", port: any, protocol: both, forward: l2, backends: "
+    "[]}\n"
+    "  - {name: c, vip: 192.0.2.1, port: 1, forward: local}\n"
+    "  - {name: d, vip: 192.0.2.1, port: 2, protocol: udp, deadline: 90m, on_down: keep,\n"
+    "     flows: {share: 7}, tracking: always, lifetimes: {udp: 61s},\n"
+    "     route_by: {quic-lb: {server_id_length: 5}},\n"
+    "     backends: [{address: 10.0.0.6, server_id: 0x0a}, {address: 10.0.0.7,\n"
+    "                server_id: 0x010203040A}]}\n"
+    "protected: [{prefix: 198.51.100.1, policy: p}]\n";
+
+constexpr const char* kPrinted = R"(version: 1
 node:
   name: "default"
   interfaces: ["eth0"]
@@ -35,12 +37,15 @@ node:
   ring_secret: "000102030405060708090a0b0c0d0e0f"
   icmp_rate: 1000
   gue_port: 6080
+  flows: {entries: 1048576}
   next: "/p"
   decap:
     from: ["10.0.0.0/8"]
 groups:
   "g":
     balance: "maglev"
+    on_down: "replace"
+    flows: {share: "0%", ceiling: "50%"}
     backends:
       - {address: "10.0.0.5", weight: 1, state: ready}
 services:
@@ -50,6 +55,9 @@ services:
     port: "80-90"
     forward: "ipip"
     group: "g"
+    tracking: "transitions"
+    lifetimes: {embryonic: "75s", established: "15m", closing: "2m", udp: "1m"}
+    route_by: "ring"
     balance: "maglev"
     affinity: "5-tuple"
     dscp: copy
@@ -61,6 +69,11 @@ services:
     port: "any"
     forward: "l2"
     backends: []
+    on_down: "replace"
+    flows: {share: "0%", ceiling: "50%"}
+    tracking: "transitions"
+    lifetimes: {embryonic: "75s", established: "15m", closing: "2m", udp: "1m"}
+    route_by: "ring"
     balance: "maglev"
     affinity: "5-tuple"
     dscp: 0
@@ -74,10 +87,33 @@ services:
     affinity: "5-tuple"
     dscp: 0
     unmatched: "drop"
+  - name: "d"
+    vip: "192.0.2.1"
+    protocol: "udp"
+    port: "2"
+    forward: "ipip"
+    backends:
+      - {address: "10.0.0.6", weight: 1, state: ready, server_id: 10}
+      - {address: "10.0.0.7", weight: 1, state: ready, server_id: "0x010203040a"}
+    on_down: "keep"
+    deadline: "90m"
+    flows: {share: "7%", ceiling: "50%"}
+    tracking: "always"
+    lifetimes: {embryonic: "75s", established: "15m", closing: "2m", udp: "61s"}
+    route_by: {quic-lb: {rotation: 0, server_id_length: 5}}
+    balance: "maglev"
+    affinity: "5-tuple"
+    dscp: 0
+    unmatched: "drop"
 protected:
   - prefix: "198.51.100.1"
     policy: "p"
-)");
+)";
+
+TEST(Print, writes_every_key) {
+    const auto outcome = parse(kWritten, "t.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    EXPECT_EQ(to_yaml(outcome.config), kPrinted);
 }
 
 /// Random documents that are valid by construction, with names that YAML could take for numbers,
@@ -90,7 +126,7 @@ class Documents {
         std::string out = "version: 1\n" + node() + "groups:\n";
         for (const char* name : kGroups)
             out += "  \"" + std::string(name) + "\": {balance: " + pick({"maglev", "rendezvous"}) +
-                   ", backends: " + backends() + "}\n";
+                   ", backends: " + backends() + upkeep(", ", "") + "}\n";
         out += "services:\n";
         for (int i = 0; i < 8; ++i) out += service(i);
         if (coin()) out += "protected: [{prefix: 198.51.100.0/24, customer: \"0\", policy: p}]\n";
@@ -111,6 +147,7 @@ class Documents {
             out += "  ring_secret_file: \"a # b: \\\\c\"\n";
         if (coin()) out += "  icmp_rate: " + number(1'000'000) + "\n";
         if (coin()) out += "  gue_port: " + number(65535) + "\n";
+        if (coin()) out += "  flows: {entries: " + std::to_string(512 + random_() % 99'999) + "}\n";
         if (coin()) out += "  next: \"/a \\\"b\\\\ \\t\\x1b \xc3\xbc\"\n";
         if (coin()) out += "  decap: {from: [10.0.0.0/8], addresses: [10.9.9.9]}\n";
         return out;
@@ -124,9 +161,49 @@ class Documents {
             out += i > 1 ? ", " : "";
             out += coin() ? "10.0.0." + host
                           : "{address: \"2001:db8:1::" + host + "\", weight: " + number(1000) +
-                                ", state: " + pick({"ready", "drain", "maint"}) + "}";
+                                ", state: " + pick({"ready", "drain", "maint"}) +
+                                pick({"", ", server_id: " + host, ", server_id: 0x0" + host}) + "}";
         }
         return out + "]";
+    }
+
+    /// What groups have. Twelve groups and services at most share the table.
+    std::string upkeep(const std::string& before, const std::string& after) {
+        std::string out;
+        if (coin()) out += before + "on_down: " + pick({"replace", "keep"}) + after;
+        if (coin()) out += before + "deadline: " + duration() + after;
+        if (coin())
+            out += before + "flows: {share: " + number(8) + pick({"%", ""}) + "}" + after;
+        else if (coin())
+            out += before + "flows: {ceiling: " + number(100) + "%}" + after;
+        return out;
+    }
+
+    std::string memory() {
+        std::string out;
+        if (coin()) out += "    tracking: " + pick({"transitions", "always", "never"}) + "\n";
+        if (coin())
+            out += "    lifetimes: {" + pick({"embryonic", "established", "closing", "udp"}) +
+                   ": " + duration() + "}\n";
+        return out;
+    }
+
+    /// With the protocol and backends that it needs.
+    std::string routing() {
+        const bool wide = coin();
+        std::string out = "    backends: [10.0.9.1, {address: 10.0.9.2, server_id: ";
+        out += wide ? "0xffeeddccbbaa" : number(255);
+        out += "}]\n    protocol: both\n    route_by: ";
+        if (wide)
+            return out + "{quic-lb: {rotation: " + std::to_string(random_() % 7) +
+                   ", server_id_length: " + std::to_string(6 + random_() % 10) + "}}\n";
+        return out + pick({"ring", "tcp-server-id", "katran", "{quic-lb: {server_id_length: 1}}"}) +
+               "\n";
+    }
+
+    std::string duration() {
+        return pick(
+            {number(86'400) + "s", number(1439) + "m" + number(60) + "s", number(24) + "h", "1d"});
     }
 
     std::string service(int index) {
@@ -136,15 +213,18 @@ class Documents {
                      "203.0.113." + std::to_string(index * 16) + "/28"});
         out += "\n    port: " + pick({"any", number(65535), number(99) + "-" + number(99) + "00"});
         out += "\n";
-        if (coin()) out += "    protocol: " + pick({"tcp", "udp", "both"}) + "\n";
+        const bool by_id = random_() % 4 == 0;
+        if (!by_id && coin()) out += "    protocol: " + pick({"tcp", "udp", "both"}) + "\n";
         if (coin()) out += "    affinity: " + pick({"5-tuple", "source", "source-port"}) + "\n";
         if (coin()) out += "    dscp: " + pick({"copy", "0", number(63)}) + "\n";
         if (coin()) out += "    unmatched: " + pick({"drop", "pass"}) + "\n";
         if (coin()) out += "    customer: \"true\"\n";
         if (coin()) out += "    balance: " + pick({"maglev", "rendezvous"}) + "\n";
-        if (random_() % 5 == 0) return out + "    forward: local\n";
+        if (!by_id && random_() % 5 == 0) return out + "    forward: local\n";
+        out += memory();
         out += "    forward: " + pick({"ipip", "gre", "gue", "l2"}) + "\n";
-        if (coin()) return out + "    backends: " + backends() + "\n";
+        if (by_id) return out + routing() + upkeep("    ", "\n");
+        if (coin()) return out + "    backends: " + backends() + "\n" + upkeep("    ", "\n");
         return out + "    group: \"" + kGroups[random_() % std::size(kGroups)] + "\"\n";
     }
 
@@ -172,7 +252,8 @@ TEST(Print, what_was_printed_reads_back_as_an_equal_configuration) {
 }
 
 TEST(Print, examples_read_back) {
-    for (const char* name : {"sluice", "minimal", "dual-stack", "shared-groups", "colocated"}) {
+    for (const char* name : {"sluice", "minimal", "dual-stack", "shared-groups", "colocated",
+                             "planned-changes", "server-ids"}) {
         const auto first = parse(content_of(std::string("examples/") + name + ".yaml"), name);
         const auto second = parse(to_yaml(first.config), "printed.yaml");
         EXPECT_EQ(text_of(second.errors), "");

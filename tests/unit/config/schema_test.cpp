@@ -152,12 +152,14 @@ Keys keys_of(std::span<const KeySet> sets) {
 TEST(Schema, has_the_keys_that_the_parser_reads) {
     Keys expected = keys_of(kConfigKeys);
     expected["services[].backends[]"] = expected["groups.NAME.backends[]"];
+    expected["services[].flows"] = expected["groups.NAME.flows"];
     EXPECT_EQ(keys_of(sluice_schema()), expected);
     EXPECT_EQ(keys_of(agent_schema()), keys_of(kAgentKeys));
 }
 
 TEST(Schema, accepts_the_examples) {
-    for (const char* name : {"sluice", "minimal", "dual-stack", "shared-groups", "colocated"})
+    for (const char* name : {"sluice", "minimal", "dual-stack", "shared-groups", "colocated",
+                             "planned-changes", "server-ids"})
         EXPECT_EQ(
             sluice_schema().refuses_text(content_of(std::string("examples/") + name + ".yaml")), "")
             << name;
@@ -174,9 +176,11 @@ const std::set<std::string> kBeyondSchema = {"any_twice",
                                              "backend_is_a_vip",
                                              "backend_twice",
                                              "both_protocols_once",
+                                             "ceiling_below_the_share",
                                              "decap_at_a_vip",
                                              "group_twice",
                                              "icmp_rate_octal",
+                                             "lifetime_beyond_a_day",
                                              "name_twice",
                                              "own_group_named_like_a_group",
                                              "port_in_a_range",
@@ -186,7 +190,12 @@ const std::set<std::string> kBeyondSchema = {"any_twice",
                                              "repeated_key",
                                              "repeated_section",
                                              "ring_secret_zero",
+                                             "route_by_nothing_known",
                                              "same_port",
+                                             "server_id_longer_than_32_bits",
+                                             "server_id_longer_than_the_narrowest_service",
+                                             "server_id_twice",
+                                             "shares_of_more_than_the_table",
                                              "tag",
                                              "tunnel_source_too_wide",
                                              "tunnel_source_with_host_bits",
@@ -199,7 +208,7 @@ const std::set<std::string> kBeyondSchema = {"any_twice",
 TEST(Schema, refuses_the_same_documents) {
     std::set<std::string> accepted;
     for (const char* file :
-         {"text", "version", "keys", "types", "node", "groups", "services", "whole"})
+         {"text", "version", "keys", "types", "node", "groups", "services", "flows", "whole"})
         for (const ErrorCase& item :
              cases_of(std::string("tests/unit/config/errors/") + file + ".cases"))
             if (sluice_schema().refuses_text(item.text).empty()) accepted.insert(item.name);
@@ -213,29 +222,42 @@ TEST(Schema, refuses_the_same_documents) {
 /// A document that has every map of the format once, and where its maps are.
 const Json kDocument = Json::parse(R"({
   "version": 1,
-  "node": {"tunnel_source": {"ipv4": "10.255.0.0/24"}, "decap": {"from": ["10.0.0.0/8"]}},
-  "groups": {"g": {"backends": [{"address": "10.0.0.5"}]}},
-  "services": [{"name": "a", "vip": "192.0.2.1", "port": 80, "group": "g"}],
+  "node": {"tunnel_source": {"ipv4": "10.255.0.0/24"}, "decap": {"from": ["10.0.0.0/8"]},
+           "flows": {}},
+  "groups": {"g": {"flows": {}, "backends": [{"address": "10.0.0.5", "server_id": 1}]}},
+  "services": [{"name": "a", "vip": "192.0.2.1", "port": 80, "group": "g"},
+               {"name": "b", "vip": "192.0.2.2", "port": 80, "group": "g", "protocol": "both",
+                "lifetimes": {}, "route_by": {"quic-lb": {"server_id_length": 4}}}],
   "protected": [{"prefix": "198.51.100.0/24", "customer": "acme"}]
 })");
 const std::map<std::string, std::string> kPointers = {
     {"", ""},
     {"node", "/node"},
+    {"node.flows", "/node/flows"},
     {"node.tunnel_source", "/node/tunnel_source"},
     {"node.decap", "/node/decap"},
     {"groups.NAME", "/groups/g"},
+    {"groups.NAME.flows", "/groups/g/flows"},
     {"groups.NAME.backends[]", "/groups/g/backends/0"},
     {"services[]", "/services/0"},
+    {"services[].lifetimes", "/services/1/lifetimes"},
+    {"services[].route_by", "/services/1/route_by"},
+    {"services[].route_by.quic-lb", "/services/1/route_by/quic-lb"},
     {"protected[]", "/protected/0"},
 };
 const std::map<std::string, std::string> kPlaces = {
     {"", ""},
     {"node", "node."},
+    {"node.flows", "node.flows."},
     {"node.tunnel_source", "node.tunnel_source."},
     {"node.decap", "node.decap."},
     {"groups.NAME", "groups.g."},
+    {"groups.NAME.flows", "groups.g.flows."},
     {"groups.NAME.backends[]", "groups.g.backends[0]."},
     {"services[]", "services[0]."},
+    {"services[].lifetimes", "services[1].lifetimes."},
+    {"services[].route_by", "services[1].route_by."},
+    {"services[].route_by.quic-lb", "services[1].route_by.quic-lb."},
     {"protected[]", "protected[0]."},
 };
 
@@ -292,7 +314,7 @@ TEST(Schema, ranges_and_words_are_the_parsers) {
                  }
              }
          });
-    EXPECT_EQ(checked, 5u + 23u);  // Ranges and words.
+    EXPECT_EQ(checked, 11u + 28u);  // Ranges and words.
 }
 
 TEST(Schema, defaults_are_the_parsers) {
@@ -308,7 +330,7 @@ TEST(Schema, defaults_are_the_parsers) {
                  ++checked;
              }
          });
-    EXPECT_EQ(checked, 12u);
+    EXPECT_EQ(checked, 23u);
 }
 
 }  // namespace
