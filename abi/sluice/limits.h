@@ -55,4 +55,5 @@
 #define SLC_FLOW_MAX_SHIFT 40    /* 18 min */
 #define SLC_FLOW_MAX_TICKS 224   /* longest lifetime; the rest of the byte tells what has expired */
 #define SLC_MAX_LIFETIME_S 86400 /* a day */
-#define SLC_TCP_OPTIONS_LEN 40   /* most bytes of options that a TCP header holds */
+#define SLC_MAX_DEADLINE_S 31536000 /* a year: of a planned change */
+#define SLC_TCP_OPTIONS_LEN 40      /* most bytes of options that a TCP header holds */
