@@ -6,5 +6,6 @@ node.py        machines (Node), cables (Lab.link), processes (Process)
 xdp.py         small XDP programs loaded without a compiler: pass, count
 peers.py       servers and clients: HTTP, checked bulk transfers, UDP echo
 rack.py        client - router - switch - servers, with sluiced and agents on them
+town.py        many clients, one balancer, backends, floods, with every byte checked
 yaml_text.py   values to YAML, for generated configurations
 """

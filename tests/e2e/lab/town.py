@@ -13,8 +13,11 @@ the switch, a filter takes spoofed ones out again, because the backends' own sta
 machine's cores. The tools are tests/traffic.
 """
 
+import http.client
 import json
 import signal
+import socket
+import time
 
 from . import rack
 from .isolation import require
@@ -70,7 +73,7 @@ class Tool:
 class Town:
     """Built; `start` makes it run."""
 
-    def __init__(self, lab: Lab, backends: int = 3, hold_syn_acks_ms: int = 0):
+    def __init__(self, lab: Lab, backends: int = 3):
         self.lab = lab
         self.binaries = rack.Binaries()
         self.traffic = self.binaries.sluiced.parents[1] / "bin/traffic"
@@ -92,9 +95,6 @@ class Town:
         self.servers = {}
         self.holds = {}
         self.filter = None
-        if hold_syn_acks_ms:
-            for number in self.backends:
-                self._hold_syn_acks(number, hold_syn_acks_ms)
 
     def _server(self, name: str, ip4: str, ip6: str) -> Node:
         node = self.lab.node(name)
@@ -113,20 +113,25 @@ class Town:
                 f"route add default via {CLIENT4}", f"route add default via {CLIENT6}")
         return node
 
-    def _hold_syn_acks(self, number: int, milliseconds: int) -> None:
-        """Every SYN-ACK of a backend takes a way around that long."""
-        node = self.backends[number]
+    def hold_syn_acks(self, milliseconds: int) -> None:
+        """From now on every SYN-ACK takes a way around that long."""
+        for number, node in self.backends.items():
+            self._hold_syn_acks(number, node, milliseconds)
+
+    def _hold_syn_acks(self, number: int, node: Node, milliseconds: int) -> None:
         node.ip("link add name hold0 type veth peer name hold1", "link set dev hold0 arp off up",
                 "link set dev hold1 arp off up",
-                f"rule add fwmark {_HOLD_MARK + 1} table 100",
-                f"-6 rule add fwmark {_HOLD_MARK + 1} table 100",
-                "route add default dev hold0 table 100", "-6 route add default dev hold0 table 100")
+                "route add default dev hold0 table 100", "route add ::/0 dev hold0 table 100")
+        # Whole packets: a checksum that is left to hardware would never be made.
+        node.run("ethtool", "-K", "hold0", "tx", "off")
+        for family in ("-4", "-6"):
+            node.run("ip", family, "rule", "add", "fwmark", _HOLD_MARK + 1, "table", "100")
+        self.holds[number] = Tool(node, self.traffic, "delay", interface="hold1", ms=milliseconds,
+                                  mark=_HOLD_MARK)
         node.run(rack.tool("nft"), "-f", "-", stdin=(
             "table inet hold {\n chain out {\n  type route hook output priority mangle\n"
             f"  meta mark != {_HOLD_MARK} tcp flags & (syn|ack) == syn|ack "
             f"meta mark set {_HOLD_MARK + 1}\n }}\n}}\n"))
-        self.holds[number] = Tool(node, self.traffic, "delay", interface="hold1", ms=milliseconds,
-                                  mark=_HOLD_MARK)
 
     def start(self, document: dict, sweep_pass_every: int = 50) -> None:
         self.filter = Tool(self.switch, self.traffic, "filter", interface="p-balancer",
@@ -172,6 +177,32 @@ class Town:
         rows = self.balancer.json("backend", "list")["backends"]
         return next((row for row in rows if row["address"] == rack.backend4(number)), {})
 
+    def change(self) -> dict:
+        """How far the changes of the group are, all rings together."""
+        rows = [row["change"] for row in self.balancer.json("map", "list")["changes"]
+                if row["group"] == GROUP]
+        return {name: sum(row[name] for row in rows)
+                for name in ("preparing_slots", "open_slots", "marked_slots", "held_slots")}
+
+    def wait_moved(self, seconds: float = 30.0) -> None:
+        """Until new connections follow the change."""
+        wait_for(lambda: self.change()["preparing_slots"] == 0, "end of preparation", seconds, 0.1)
+
+    def wait_closed(self, seconds: float = 60.0) -> None:
+        """Until all windows are closed: whoever is not remembered follows the change."""
+        def closed() -> bool:
+            change = self.change()
+            return change["preparing_slots"] + change["open_slots"] == 0
+        wait_for(closed, "end of all windows", seconds, 0.1)
+
+    def order(self, number: int, **body) -> dict:
+        """The same as `set` by the API, without a process' start; {status, body, and when it was
+        asked and answered}."""
+        asker = self.balancer.node.fork("order", _order, f"{GROUP}/{rack.backend4(number)}", body)
+        if asker.wait(30) != 0:
+            raise LabError(asker.log())
+        return json.loads(asker.log())
+
     def cut(self, number: int) -> None:
         """A backend's cable is pulled: nothing it says is heard any more."""
         self.switch.ip(f"link set dev p-b{number} down")
@@ -187,6 +218,25 @@ class Town:
             if text and text != "ready" and not process.name.startswith("write"):
                 parts.append(f"--- {process.name} (status {process.poll()})\n{text[-3000:]}")
         return "\n".join(parts)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(20)
+        self.sock.connect("/run/sluice/sluice.sock")
+
+
+def _order(name: str, body: dict) -> None:
+    connection = _UnixConnection("localhost")
+    connection.connect()
+    asked_ns = time.monotonic_ns()
+    connection.request("PATCH", f"/api/v1/backends/{name}", json.dumps(body),
+                       {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    print(json.dumps({"asked_ns": asked_ns, "answered_ns": time.monotonic_ns(),
+                      "status": answer.status, "body": json.loads(text)}), flush=True)
 
 
 def _sources() -> list:
