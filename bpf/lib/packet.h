@@ -102,6 +102,11 @@ struct slc_tcp {
     __u16 urgent_be;
 };
 
+#define SLC_TCP_FIN 0x01
+#define SLC_TCP_SYN 0x02
+#define SLC_TCP_RST 0x04
+#define SLC_TCP_ACK 0x10
+
 struct slc_udp {
     __u16 sport_be;
     __u16 dport_be;

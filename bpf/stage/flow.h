@@ -36,11 +36,6 @@ SLC_INLINE struct slc_account *slc_flow_account_of(const struct slc_pkt *pkt, __
 #define SLC_FLOW_ACCOUNT(env, member) slc_flow_account_of(env, member)
 #include "sluice/flow_decide.h"
 
-#define SLC_TCP_FIN 0x01
-#define SLC_TCP_SYN 0x02
-#define SLC_TCP_RST 0x04
-#define SLC_TCP_ACK 0x10
-
 SLC_INLINE __u8 slc_flow_kind_of(const struct slc_pkt *pkt)
 {
     if (pkt->looks_only)
