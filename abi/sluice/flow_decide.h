@@ -141,35 +141,27 @@ SLC_FLOW_FN slc_u8 slc_flow_remember(const struct slc_flow_places *at,
     return SLC_FLOW_INSERTED;
 }
 
-/* A flow that the table being left remembers moves over with its first packet, ceiling or not: it
- * is no entry more. Where there is no room it stays, and is followed and renewed there. */
-SLC_FLOW_FN int slc_flow_from_old(const struct slc_flow_places *at, const struct slc_flow_ask *ask,
-                                  SLC_FLOW_ENV *env, slc_u64 dead, struct slc_flow_answer *answer)
+/* A flow that the table being left remembers, there in place `i`, moves over with its first packet,
+ * ceiling or not: it is no entry more. Where there is no room it stays, and is renewed there. */
+SLC_FLOW_FN void slc_flow_move(const struct slc_flow_places *at, const struct slc_flow_ask *ask,
+                               SLC_FLOW_ENV *env, int i, slc_u64 entry, slc_u64 dead)
 {
-    slc_u64 entry = 0, ignored = 0, replaced = 0;
-    int i = slc_flow_find(at->old, ask, at->old_tick, env, &entry, &ignored);
     slc_u32 was = SLC_FLOW_CLASS_OF(entry);
-    slc_u8 life;
-
-    if (i < 0)
-        return 0;
-    answer->member = SLC_FLOW_MEMBER_OF(entry);
-    answer->how = SLC_FLOW_BY_MEMORY;
-    if (ask->kind == SLC_FLOW_LOOK)
-        return 1;
-    life = slc_flow_life_after(
+    slc_u8 life = slc_flow_life_after(
         ask, was, slc_flow_rescale(slc_flow_left(entry, at->old_tick), at->old_coarser));
-    if (!slc_flow_place(at->bucket,
-                        slc_flow_entry(ask->hash, slc_flow_next_class(ask->kind, was, ask->shared),
-                                       answer->member, (slc_u8)(ask->tick + life)),
-                        ask->tick, dead, &replaced)) {
+    slc_u64 moved = slc_flow_entry(ask->hash, slc_flow_next_class(ask->kind, was, ask->shared),
+                                   SLC_FLOW_MEMBER_OF(entry), (slc_u8)(ask->tick + life));
+    slc_u64 replaced = 0;
+
+    if (ask->kind == SLC_FLOW_LOOK)
+        return;
+    if (!slc_flow_place(at->bucket, moved, ask->tick, dead, &replaced)) {
         slc_flow_touch(at->old, i, entry, ask, at->old_tick, at->old_coarser);
-        return 1;
+        return;
     }
     if (__sync_val_compare_and_swap(&at->old->entry[i & (SLC_FLOW_WAYS - 1)], entry, 0) != entry)
         slc_flow_charge(at->account, at->pool); /* it is still there, or was freed and released */
     slc_flow_release(env, at->pool, replaced);
-    return 1;
 }
 
 /*
@@ -189,18 +181,23 @@ SLC_FLOW_FN void slc_flow_decide(const struct slc_flow_places *at, const struct 
                                  SLC_FLOW_ENV *env, struct slc_flow_answer *answer)
 {
     slc_u32 current = SLC_SLOT_CURRENT(ask->slot), previous = SLC_SLOT_PREVIOUS(ask->slot);
-    slc_u64 entry = 0, dead = 0;
-    int i = slc_flow_find(at->bucket, ask, ask->tick, env, &entry, &dead);
+    slc_u64 entry = 0, old_entry = 0, dead = 0, ignored = 0;
     slc_u32 first_class = slc_flow_first_class(ask->kind);
+    int i, old_i = -1;
 
-    if (i >= 0) {
-        slc_flow_touch(at->bucket, i, entry, ask, ask->tick, 0);
-        answer->member = SLC_FLOW_MEMBER_OF(entry);
+    /* The old table first: a flow that another CPU moves is in the new one before it leaves. */
+    if (at->old)
+        old_i = slc_flow_find(at->old, ask, at->old_tick, env, &old_entry, &ignored);
+    i = slc_flow_find(at->bucket, ask, ask->tick, env, &entry, &dead);
+    if (i >= 0 || old_i >= 0) {
+        if (i >= 0)
+            slc_flow_touch(at->bucket, i, entry, ask, ask->tick, 0);
+        else
+            slc_flow_move(at, ask, env, old_i, old_entry, dead);
+        answer->member = SLC_FLOW_MEMBER_OF(i >= 0 ? entry : old_entry);
         answer->how = SLC_FLOW_BY_MEMORY;
         return;
     }
-    if (at->old && slc_flow_from_old(at, ask, env, dead, answer))
-        return;
     answer->member = current;
     answer->how = SLC_FLOW_BY_RING;
     if (!(ask->slot & SLC_SLOT_OPEN) || !previous) {
