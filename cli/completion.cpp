@@ -15,6 +15,8 @@ std::string source_of(const OptionInfo& option) {
         return "sluice service list 2>/dev/null | awk 'NR > 1 {print $1}'";
     if (option.value == "BACKEND")
         return "sluice backend list 2>/dev/null | awk 'NR > 1 {print $1}'";
+    if (option.value == "GROUP")
+        return "sluice backend list 2>/dev/null | awk -F/ 'NR > 1 && !seen[$1]++ {print $1}'";
     if (option.value == "IFACE") return "ls /sys/class/net";
     return {};
 }

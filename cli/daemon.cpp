@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "api/client.h"
+#include "base/exit_code.h"
 
 namespace sluice::cli {
 
@@ -13,6 +15,32 @@ Result<Json> fetch(const Options& options, const std::string& target) {
     auto body = api::Client(options.socket).get(target);
     if (!body) return fail(std::move(body).error());
     return parse_document(*body);
+}
+
+void print_facts(const std::vector<std::pair<std::string, std::string>>& facts) {
+    std::size_t width = 0;
+    for (const auto& [name, value] : facts) width = std::max(width, name.size());
+    for (const auto& [name, value] : facts)
+        fmt::print("{:<{}}  {}\n", name + ":", width + 1, value.empty() ? "-" : value);
+}
+
+std::string backend_name(const Json& backend) {
+    return text_at(backend, "group") + "/" + text_at(backend, "address");
+}
+
+Error with_backend_suggestion(Error error, const Options& options) {
+    if (error.code != Errc::not_found) return error;
+    const auto all = fetch(options, "/api/v1/backends");
+    if (!all) return error;
+    std::vector<std::string> names;
+    for (const Json& row : member_at(*all, "backends")) names.push_back(backend_name(row));
+    error.hint = suggestion(options.name, names, error.hint);
+    return error;
+}
+
+int usage_error(Error error, const char* command) {
+    print_error(std::move(error).in(command));
+    return kExitUsage;
 }
 
 std::string time_for_people(const std::string& rfc3339) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "cli/output.h"
 #include "cli/table.h"
@@ -9,8 +11,18 @@
 
 namespace sluice::cli {
 
+/// "name: value" lines, aligned; absent values show as "-".
+void print_facts(const std::vector<std::pair<std::string, std::string>>& facts);
+
 /// The daemon's document at `target`, of a schema that this command knows.
 Result<Json> fetch(const Options& options, const std::string& target);
+
+/// "web/10.0.0.5": what the CLI and the API call the backend of this document.
+std::string backend_name(const Json& backend);
+/// No backend `options.name`: says which one comes closest. Other errors stay as they are.
+Error with_backend_suggestion(Error error, const Options& options);
+/// Prints that the command line is wrong; the exit code.
+int usage_error(Error error, const char* command);
 
 /// "2026-11-21T13:00:00Z" as "2026-11-21 13:00:00Z"; "never" when empty.
 std::string time_for_people(const std::string& rfc3339);

@@ -8,12 +8,15 @@
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <map>
 #include <memory>
 
+#include "base/duration.h"
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "sluice/limits.h"
 
 namespace sluice::cli {
 namespace {
@@ -23,6 +26,8 @@ constexpr const char* kHidden = "";  ///< CLI11's group of what no help shows.
 const std::vector<std::string> kFormats = {"table", "wide", "json", "yaml"};
 const std::vector<std::string> kShells = {"bash", "zsh", "fish"};
 const std::vector<std::string> kXdpModes = {"auto", "native", "generic"};
+const std::vector<std::string> kStates = {"ready", "drain", "maint", "down"};
+const std::vector<std::string> kFlowClasses = {"embryonic", "established", "closing", "datagram"};
 
 /// The CLI11 tree and what its leaves stand for.
 struct Tree {
@@ -80,6 +85,112 @@ CLI::Option* add_file(CLI::App* app, std::string& file, const std::string& text)
     return app->add_option("-f,--file", file, text)->type_name("FILE");
 }
 
+/// A number within bounds, with a message of our own.
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most, const std::string& what) {
+    return CLI::Validator(
+        [least, most, what](std::string& value) {
+            std::uint64_t number = 0;
+            const char* end = value.data() + value.size();
+            const auto [last, error] = std::from_chars(value.data(), end, number);
+            const bool is_right =
+                error == std::errc() && last == end && least <= number && number <= most;
+            return is_right ? std::string()
+                            : fmt::format("'{}' is not a {} ({}..{})", value, what, least, most);
+        },
+        "", "");
+}
+
+CLI::Option* add_duration(CLI::App* app, const std::string& name, std::string& value,
+                          const std::string& text) {
+    return app->add_option(name, value, text)
+        ->type_name("DURATION")
+        ->check(CLI::Validator(
+            [](std::string& word) {
+                const auto parsed = parse_duration(word);
+                return parsed ? std::string() : fmt::format("'{}' {}", word, parsed.error().what);
+            },
+            "", ""));
+}
+
+void add_backend_operand(Tree& tree, CLI::App* app) {
+    app->add_option("OWNER/ADDRESS", tree.options.name,
+                    "The backend: its group, or a service on it, and its address; for example "
+                    "web/10.0.0.5")
+        ->required()
+        ->type_name("BACKEND");
+}
+
+void add_wait(Tree& tree, CLI::App* app) {
+    app->add_flag("-w,--wait", tree.options.wait,
+                  "Return when the change is settled, or at the deadline, and show how far it is");
+}
+
+void add_orders(Tree& tree, CLI::App& backend) {
+    BackendOptions& options = tree.options.backend;
+    CLI::App* set =
+        tree.verb(backend, "set", run_backend_set,
+                  "Change a backend's state or weight until it is reset; reloads keep it");
+    add_backend_operand(tree, set);
+    tree.allow(set->add_option("--state", options.state,
+                               "ready; drain: no new connections; maint: taken out at once; down: "
+                               "has failed")
+                   ->type_name("STATE"),
+               kStates);
+    set->add_option("--weight", options.weight, "Share of new connections, 0 to 1000")
+        ->type_name("N")
+        ->check(whole_number(0, SLC_MAX_WEIGHT, "weight"));
+    add_duration(set, "--for", options.keep, "Back to the configuration after this long");
+    add_duration(set, "--deadline", options.deadline,
+                 "The change is over after this long, whatever is then cut");
+    add_wait(tree, set);
+    CLI::App* reset = tree.verb(backend, "reset", run_backend_reset,
+                                "Back to the state and weight of the configuration");
+    add_backend_operand(tree, reset);
+    add_wait(tree, reset);
+}
+
+/// Which remembered flows.
+void add_flow_query(Tree& tree, CLI::App* app) {
+    FlowOptions& options = tree.options.flow;
+    app->add_option("--group", options.group, "Of this group, or of a service's group")
+        ->type_name("GROUP");
+    app->add_option("--backend", options.backend, "For this backend, OWNER/ADDRESS")
+        ->type_name("BACKEND");
+    tree.allow(app->add_option("--class", options.flow_class,
+                               "embryonic, established, closing (TCP) or datagram (UDP)")
+                   ->type_name("CLASS"),
+               kFlowClasses);
+    add_duration(app, "--min-age", options.min_age, "At least this long since the last packet");
+    add_duration(app, "--max-age", options.max_age, "At most this long since the last packet");
+}
+
+void add_flows(Tree& tree) {
+    Options& options = tree.options;
+    CLI::App* flow = tree.noun(tree.app, "flow", "Flows that are remembered");
+    CLI::App* list = tree.verb(*flow, "list", run_flow_list,
+                               "Remembered flows as they are found; -o json: one object a line");
+    add_flow_query(tree, list);
+    list->add_option("--limit", options.flow.limit, "Stop after this many")
+        ->type_name("N")
+        ->check(whole_number(1, std::numeric_limits<std::uint64_t>::max(), "number of flows"));
+    add_flow_query(tree, tree.verb(*flow, "count", run_flow_count, "How many there are"));
+    CLI::App* purge = tree.verb(*flow, "purge", run_flow_purge,
+                                "Forget them: their connections go where new ones would");
+    add_flow_query(tree, purge);
+    purge->add_flag("-a,--all", options.all, "All of them");
+    CLI::App* show = tree.verb(*flow, "show", run_flow_show,
+                               "Where a packet would go now, and why; nothing is changed");
+    show->add_option("TUPLE", options.name,
+                     "'tcp 198.51.100.7:1234 > 192.0.2.10:443 syn'; udp; IPv6 as [ADDRESS]:PORT")
+        ->required();
+    show->add_option("--id", options.flow.id,
+                     "TCP server id or QUIC connection id that the packet carries")
+        ->type_name("HEX");
+    CLI::App* map = tree.noun(tree.app, "map", "Tables of the data plane");
+    tree.verb(*map, "list", run_map_list,
+              "How full they are, and changes in progress; -o wide: by class and group");
+}
+
 void add_views(Tree& tree) {
     CLI::App& app = tree.app;
     Options& options = tree.options;
@@ -94,10 +205,9 @@ void add_views(Tree& tree) {
     CLI::App* backend = tree.noun(app, "backend", "Backends of the groups");
     tree.verb(*backend, "list", run_backend_list,
               "All backends with how they are reached and their traffic");
-    tree.verb(*backend, "show", run_backend_show, "One backend in detail")
-        ->add_option("GROUP/ADDRESS", options.name, "The backend, for example web/10.0.0.5")
-        ->required()
-        ->type_name("BACKEND");
+    add_backend_operand(tree, tree.verb(*backend, "show", run_backend_show,
+                                        "One backend in detail, with the change it is in"));
+    add_orders(tree, *backend);
     CLI::App* node = tree.noun(app, "node", "This node");
     tree.verb(*node, "show", run_node_show,
               "Interfaces, loaded programs, and traffic by family and owner");
@@ -140,16 +250,7 @@ void add_agent_source(Tree& tree, CLI::App* app) {
         ->type_name("PREFIX");
     app->add_option("--gue-port", agent.gue_port, "UDP port of GUE (default 6080)")
         ->type_name("PORT")
-        ->check(CLI::Validator(
-            [](std::string& value) {
-                unsigned port = 0;
-                const char* end = value.data() + value.size();
-                const auto [last, error] = std::from_chars(value.data(), end, port);
-                const bool is_port = error == std::errc() && last == end && port - 1 < 65535;
-                return is_port ? std::string()
-                               : fmt::format("'{}' is not a port (1..65535)", value);
-            },
-            "", ""));
+        ->check(whole_number(1, 65535, "port"));
     tree.allow(app->add_option("--xdp-mode", agent.xdp_mode,
                                "Where in the kernel to attach: auto (default), native or generic")
                    ->type_name("MODE"),
@@ -202,6 +303,7 @@ std::unique_ptr<Tree> build_tree() {
     auto tree = std::make_unique<Tree>();
     add_root(*tree);
     add_views(*tree);
+    add_flows(*tree);
     add_config(*tree);
     add_agent(*tree);
     add_tools(*tree);
@@ -320,6 +422,8 @@ Result<Parsed> parse_command_line(int argc, const char* const* argv) {
                     fmt::format("{} --help lists them", words_of(path)));
     parsed.run = run->second;
     parsed.options = tree->options;
+    parsed.options.backend.has_weight =
+        path.back()->get_name() == "set" && path.back()->count("--weight") > 0;
     parsed.options.format = tree->json ? Format::json : format_of(tree->format);
     return parsed;
 }

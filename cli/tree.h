@@ -26,6 +26,25 @@ struct AgentOptions {
     bool keep = false;
 };
 
+struct BackendOptions {
+    std::string state;  ///< Empty, or one of ready, drain, maint, down.
+    std::uint32_t weight = 0;
+    bool has_weight = false;
+    std::string keep;  ///< Durations here and below: empty, or one that parse_duration takes.
+    std::string deadline;
+};
+
+/// Which remembered flows; what is empty is not asked for.
+struct FlowOptions {
+    std::string group;
+    std::string backend;
+    std::string flow_class;
+    std::string min_age;
+    std::string max_age;
+    std::uint64_t limit = 0;  ///< 0: all.
+    std::string id;
+};
+
 struct Options {
     std::string socket = "/run/sluice/sluice.sock";
     Format format = Format::table;
@@ -35,6 +54,8 @@ struct Options {
     bool all = false;
     bool wait = false;
     AgentOptions agent;
+    BackendOptions backend;
+    FlowOptions flow;
 };
 
 /// Carries a command out: the process's exit code, or the error to print.

@@ -6,10 +6,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include "api/routes.h"
+#include "api/backend_order.h"
+#include "api/query.h"
+#include "base/duration.h"
 #include "base/exit_code.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
+#include "cli/progress.h"
 #include "cli/table.h"
 
 namespace sluice::cli {
@@ -29,8 +32,21 @@ Cell hop_cell(const Json& backend) {
 }
 
 Cell state_cell(const Json& backend) {
-    const std::string state = text_at(backend, "state");
+    const std::string state = state_text(backend);
     return cell(state, state == "ready" ? Colour::none : Colour::warning);
+}
+
+/// "open 14m59s" while a change is in progress.
+Cell change_cell(const Json& backend) {
+    const Json& change = member_at(backend, "change");
+    const std::string phase = text_at(change, "phase");
+    if (phase == "settled") return cell("");
+    const std::uint64_t window = number_at(change, "window_left_ms");
+    return cell(window > 0 ? phase + " " + span_text(window) : phase, Colour::warning);
+}
+
+Cell right_cell(std::string text) {
+    return {std::move(text), Colour::none, true};
 }
 
 Cell share_cell(const Json& backend) {
@@ -44,18 +60,6 @@ std::string words_at(const Json& row, const char* key) {
     for (const Json& word : member_at(row, key))
         if (word.is_string()) out += (out.empty() ? "" : ",") + word.get<std::string>();
     return out;
-}
-
-std::string backend_name(const Json& backend) {
-    return text_at(backend, "group") + "/" + text_at(backend, "address");
-}
-
-/// "name: value" lines, aligned; absent values show as "-".
-void print_facts(const std::vector<std::pair<std::string, std::string>>& facts) {
-    std::size_t width = 0;
-    for (const auto& [name, value] : facts) width = std::max(width, name.size());
-    for (const auto& [name, value] : facts)
-        fmt::print("{:<{}}  {}\n", name + ":", width + 1, value.empty() ? "-" : value);
 }
 
 std::string traffic_text(const Json& row, const char* key = "traffic") {
@@ -94,15 +98,17 @@ void print_services(const Json& services, bool is_wide) {
 }
 
 void print_backends(const Json& backends, bool is_wide) {
-    std::vector<std::string> headings = {"BACKEND", "STATE",   "WEIGHT", "NEXT_HOP",
-                                         "SHARE",   "PACKETS", "BYTES"};
+    std::vector<std::string> headings = {"BACKEND",  "STATE", "WEIGHT",  "REMEMBERED", "CHANGE",
+                                         "NEXT_HOP", "SHARE", "PACKETS", "BYTES"};
     if (is_wide) headings.insert(headings.end(), {"MEMBER", "INTERFACE", "NEXT_MAC", "SERVICES"});
     headings.emplace_back("WHY");
     Table table(headings);
     for (const Json& backend : backends) {
         std::vector<Cell> row = {cell(backend_name(backend)),
                                  state_cell(backend),
-                                 {std::to_string(number_at(backend, "weight")), Colour::none, true},
+                                 right_cell(weight_text(backend)),
+                                 number_cell(number_at(backend, "remembered")),
+                                 change_cell(backend),
                                  hop_cell(backend),
                                  share_cell(backend),
                                  packets_cell(backend),
@@ -116,19 +122,6 @@ void print_backends(const Json& backends, bool is_wide) {
         table.add(std::move(row));
     }
     fmt::print("{}", table.text());
-}
-
-/// The name was not found: says which one comes closest.
-template <typename NameOf>
-Error with_suggestion(Error error, const Options& options, const std::string& target,
-                      const char* key, NameOf name_of) {
-    if (error.code != Errc::not_found) return error;
-    const auto all = fetch(options, target);
-    if (!all) return error;
-    std::vector<std::string> names;
-    for (const Json& row : member_at(*all, key)) names.push_back(name_of(row));
-    error.hint = suggestion(options.name, names, error.hint);
-    return error;
 }
 
 /// Only what was seen: most families and many owners never are.
@@ -164,14 +157,23 @@ void print_node(const Json& node) {
     if (!interfaces.empty()) fmt::print("\n{}", interfaces.text());
     Table programs({"PROGRAM", "INSTRUCTIONS", "BUILT"});
     for (const Json& program : member_at(node, "programs"))
-        programs.add(
-            {cell(text_at(program, "name")),
-             {std::to_string(number_at(program, "instructions")), Colour::none, true},
-             {std::to_string(number_at(program, "instructions_built")), Colour::none, true}});
+        programs.add({cell(text_at(program, "name")),
+                      right_cell(std::to_string(number_at(program, "instructions"))),
+                      right_cell(std::to_string(number_at(program, "instructions_built")))});
     if (!programs.empty()) fmt::print("\n{}", programs.text());
     print_traffic("FAMILY", member_at(node, "families"), "family");
     print_traffic("CUSTOMER", member_at(node, "customers"), "name");
     print_traffic("POLICY", member_at(node, "policies"), "name");
+}
+
+Error with_service_suggestion(Error error, const Options& options) {
+    if (error.code != Errc::not_found) return error;
+    const auto all = fetch(options, "/api/v1/services");
+    if (!all) return error;
+    std::vector<std::string> names;
+    for (const Json& row : member_at(*all, "services")) names.push_back(text_at(row, "name"));
+    error.hint = suggestion(options.name, names, error.hint);
+    return error;
 }
 
 void print_service(const Json& service, bool is_wide) {
@@ -195,12 +197,24 @@ void print_service(const Json& service, bool is_wide) {
     print_backends(member_at(service, "backends"), is_wide);
 }
 
+/// How long what was ordered at runtime stays in force.
+std::string override_text(const Json& backend) {
+    if (!flag_at(backend, "overridden")) return {};
+    const std::uint64_t left = number_at(backend, "override_left_s");
+    if (left == 0) return "until sluice backend reset";
+    return "for another " + text_of_duration(std::chrono::seconds(left));
+}
+
 void print_backend(const Json& backend) {
     print_facts(
         {{"backend", backend_name(backend)},
          {"member", std::to_string(number_at(backend, "member"))},
-         {"state", text_at(backend, "state")},
-         {"weight", std::to_string(number_at(backend, "weight"))},
+         {"state", state_text(backend)},
+         {"weight", weight_text(backend)},
+         {"set at runtime", override_text(backend)},
+         {"change", change_text(member_at(backend, "change"))},
+         {"remembered", flows_text(number_at(backend, "remembered"))},
+         {"cut", flows_text(number_at(backend, "cut"))},
          {"next hop", text_at(backend, "next_hop")},
          {"why", text_at(backend, "why")},
          {"interface", text_at(backend, "interface")},
@@ -224,10 +238,8 @@ Result<int> run_service_list(const Options& options) {
 Result<int> run_service_show(const Options& options) {
     auto document = fetch(options, "/api/v1/services/" + api::encode(options.name));
     if (!document)
-        return fail(with_suggestion(std::move(document).error(), options, "/api/v1/services",
-                                    "services",
-                                    [](const Json& row) { return text_at(row, "name"); })
-                        .in("service show"));
+        return fail(
+            with_service_suggestion(std::move(document).error(), options).in("service show"));
     if (is_document(options.format))
         print_document(*document, options.format);
     else
@@ -245,11 +257,12 @@ Result<int> run_backend_list(const Options& options) {
 }
 
 Result<int> run_backend_show(const Options& options) {
+    const auto name = api::parse_backend_name(options.name);
+    if (!name) return usage_error(name.error(), "backend show");
     auto document = fetch(options, "/api/v1/backends/" + api::encode(options.name));
     if (!document)
-        return fail(with_suggestion(std::move(document).error(), options, "/api/v1/backends",
-                                    "backends", backend_name)
-                        .in("backend show"));
+        return fail(
+            with_backend_suggestion(std::move(document).error(), options).in("backend show"));
     if (is_document(options.format))
         print_document(*document, options.format);
     else

@@ -40,6 +40,22 @@ class Node : public control::NodeView {
         return outcome;
     }
 
+    Result<control::BackendStatus> backend(const std::string& owner,
+                                           const IpAddress& address) override {
+        return controller_.backend(owner, address);
+    }
+    Result<control::BackendStatus> order(const control::BackendOrder& order) override {
+        return controller_.order(order);
+    }
+    Result<control::FlowPage> flows(const control::FlowQuery& query, control::FlowAction action,
+                                    std::uint64_t cursor) override {
+        return controller_.flows(query, action, cursor);
+    }
+    Result<control::FlowAnswer> flow(const control::FlowTuple& tuple) override {
+        return controller_.flow(tuple);
+    }
+    control::MapsStatus maps() override { return controller_.maps(); }
+
     /// The first configuration.
     Result<void> apply() {
         auto outcome = controller_.apply_file();
@@ -112,6 +128,7 @@ Result<void> watch(api::Loop& loop, control::Controller& controller, Node& node)
         controller.on_tick();
         notify_watchdog();
     });
+    loop.every(control::Controller::kChangeTick, [&controller] { controller.on_change_tick(); });
     return {};
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// fake_daemon SOCKET SCENE: serves a fixed node (fake_node.h) through the real server until its
-/// standard input ends, so that it never outlives the test that started it. Prints "ready" when it
-/// listens.
+/// fake_daemon SOCKET SCENE [FLOWS]: serves a fixed node (fake_node.h) through the real server
+/// until its standard input ends, so that it never outlives the test that started it. Prints
+/// "ready" when it listens.
 
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <string>
 
@@ -20,12 +21,15 @@ int main(int argc, char** argv) {
     const std::map<std::string, Scene> scenes = {{"healthy", Scene::healthy},
                                                  {"degraded", Scene::degraded},
                                                  {"crowded", Scene::crowded},
+                                                 {"changing", Scene::changing},
                                                  {"empty", Scene::empty}};
-    if (argc != 3 || !scenes.contains(argv[2])) {
-        std::fprintf(stderr, "usage: fake_daemon SOCKET SCENE\n");
+    if (argc < 3 || argc > 4 || !scenes.contains(argv[2])) {
+        std::fprintf(stderr, "usage: fake_daemon SOCKET SCENE [FLOWS]\n");
         return 64;
     }
-    test::FakeNode node(scenes.at(argv[2]));
+    test::FakeFlows flows;
+    if (argc == 4) flows = {std::strtoull(argv[3], nullptr, 10), 1024};
+    test::FakeNode node(scenes.at(argv[2]), flows);
     const auto loop = api::Loop::open();
     if (!loop) return 1;
     api::ServerOptions options;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cli/fake_node.h"
 
+#include <algorithm>
+
 #include "base/version.h"
 
 namespace sluice::test {
@@ -33,6 +35,7 @@ BackendStatus backend(const char* address, std::uint32_t member, double share, T
     out.address = ip(address);
     out.member = member;
     out.weight = 1;
+    out.configured_weight = 1;
     out.hop = plan::HopState::resolved;
     out.interface = "eth0";
     out.next_mac = MacAddress{{2, 0, 0, 0, 0, static_cast<std::uint8_t>(member)}};
@@ -100,6 +103,7 @@ NodeStatus degraded() {
     node.services[0].backends_ready = 2;
     node.services[1].backends_ready = 0;
     node.backends[0].state = config::BackendState::drain;
+    node.backends[0].configured_state = config::BackendState::drain;
     node.backends[0].ring_share = 0;
     BackendStatus& lost = node.backends[2];
     lost.hop = plan::HopState::unresolved;
@@ -129,6 +133,38 @@ NodeStatus crowded() {
     return node;
 }
 
+ChangeStatus open_window() {
+    ChangeStatus out;
+    out.open_slots = 80;
+    out.marked_slots = 86;
+    out.window_left = std::chrono::milliseconds(899'400);
+    return out;
+}
+
+NodeStatus changing() {
+    NodeStatus node = healthy();
+    BackendStatus& drained = node.backends[0];
+    drained.state = config::BackendState::drain;
+    drained.overridden = true;
+    drained.override_left = std::chrono::seconds(3540);
+    drained.remembered = 1234;
+    drained.change = open_window();
+    drained.change.held_slots = 2;
+    drained.change.deadline_left = std::chrono::minutes(30);
+    BackendStatus& heavier = node.backends[1];
+    heavier.weight = 10;
+    heavier.overridden = true;
+    heavier.change = open_window();
+    BackendStatus retired = backend("10.0.0.9", 4, 0, {77, 5000});
+    retired.retired = true;
+    retired.remembered = 1;
+    retired.cut = 3;
+    retired.services.clear();
+    retired.change.marked_slots = 5;
+    node.backends.push_back(retired);
+    return node;
+}
+
 NodeStatus empty() {
     NodeStatus node;
     node.version = version();
@@ -151,6 +187,8 @@ NodeStatus make_status(Scene scene) {
             return degraded();
         case Scene::crowded:
             return crowded();
+        case Scene::changing:
+            return changing();
         case Scene::empty:
             return empty();
     }
@@ -172,6 +210,162 @@ std::string FakeNode::config_text() {
            "  interfaces: [eth0]\n"
            "  ring_secret: 000102030405060708090a0b0c0d0e0f\n"
            "services: []\n";
+}
+
+BackendStatus* FakeNode::find(const std::string& owner, const IpAddress& address) {
+    for (BackendStatus& backend : status_.backends) {
+        const bool is_owner = backend.group == owner ||
+                              std::find(backend.services.begin(), backend.services.end(), owner) !=
+                                  backend.services.end();
+        if (is_owner && backend.address == address) return &backend;
+    }
+    return nullptr;
+}
+
+Result<BackendStatus> FakeNode::backend(const std::string& owner, const IpAddress& address) {
+    BackendStatus* found = find(owner, address);
+    if (found == nullptr)
+        return fail(Errc::not_found, "no backend '" + owner + "/" + address.text() + "'",
+                    "sluice backend list shows them all");
+    if (phase_ == 0) return *found;
+    const bool has_deadline = found->change.deadline_left.count() > 0;
+    phase_ = has_deadline ? std::min(phase_ + 1, 3) : phase_ + 1;
+    ChangeStatus& change = found->change;
+    change.preparing_slots = 0;
+    change.open_slots = phase_ < 4 ? 86 : 0;
+    change.held_slots = phase_ == 3 ? 2 : 0;
+    change.marked_slots = phase_ < 4 ? 86 : phase_ == 4 ? 40 : 0;
+    change.window_left = std::chrono::minutes(phase_ < 4 ? 15 : 0);
+    static constexpr std::uint64_t kRemembered[] = {0, 0, 1200, 1300, 33, 0};
+    found->remembered = kRemembered[std::min(phase_, 5)];
+    return *found;
+}
+
+Result<BackendStatus> FakeNode::order(const BackendOrder& order) {
+    BackendStatus* found = find(order.owner, order.address);
+    if (found == nullptr) return backend(order.owner, order.address);
+    last_order = order;
+    if (found->retired)
+        return fail(Errc::conflict, "10.0.0.9 is retired: no configuration has it",
+                    "its flows end by themselves; sluice flow purge ends them now");
+    if (order.state == config::BackendState::ready && order.weight == 0)
+        return fail(Errc::invalid, "a ready backend of weight 0", "--state drain says the same");
+    found->overridden = !order.reset;
+    found->state = order.reset ? found->configured_state : order.state.value_or(found->state);
+    found->weight = order.reset ? found->configured_weight : order.weight.value_or(found->weight);
+    found->override_left = order.keep.value_or(std::chrono::seconds(0));
+    found->change = {};
+    found->change.preparing_slots = 86;
+    found->change.marked_slots = 86;
+    found->change.window_left = std::chrono::seconds(903);
+    found->change.deadline_left = order.deadline.value_or(std::chrono::seconds(0));
+    phase_ = 1;
+    return *found;
+}
+
+Result<FlowPage> FakeNode::flows(const FlowQuery& query, FlowAction action, std::uint64_t cursor) {
+    ++steps;
+    if (!query.group.empty() && query.group != "web" && query.group != "web6")
+        return fail(Errc::not_found, "no group or service '" + query.group + "'",
+                    "sluice service list shows them all");
+    if (cursor >= flows_.fails_at) return fail(Errc::system, "the table was lost");
+    static const IpAddress kBackends[] = {ip("10.0.0.5"), ip("10.0.0.6"), ip("2001:db8:1::7")};
+    FlowPage page;
+    page.next = std::min(cursor + flows_.step_len, flows_.count);
+    page.done = page.next == flows_.count;
+    for (std::uint64_t i = cursor; i < page.next; ++i) {
+        FlowRecord record;
+        record.group = "web";
+        record.backend = kBackends[i % 3];
+        record.flow_class = static_cast<FlowClass>(i % 4);
+        record.age = std::chrono::milliseconds(i * 1500);
+        record.expires = std::chrono::milliseconds(900'000 - i % 600 * 1500);
+        record.bucket = static_cast<std::uint32_t>(i * 8);
+        record.fingerprint = 0x3'0000'0000 + i;
+        if ((query.backend && record.backend != *query.backend) ||
+            (query.flow_class && record.flow_class != *query.flow_class) ||
+            (query.min_age && record.age < *query.min_age) ||
+            (query.max_age && record.age > *query.max_age))
+            continue;
+        ++page.matched;
+        if (action == FlowAction::purge) ++purged;
+        if (action == FlowAction::list) page.records.push_back(std::move(record));
+    }
+    return page;
+}
+
+Result<FlowAnswer> FakeNode::flow(const FlowTuple& tuple) {
+    FlowAnswer out;
+    out.why = "not_ours";
+    out.text = "no VIP has this address; Linux gets the packet";
+    if (tuple.destination != ip("192.0.2.10")) return out;
+    out.why = "no_such_port";
+    out.text = "the VIP has no service on this port; the packet is dropped";
+    if (tuple.destination_port == 81) return out;
+    out.service = "web";
+    out.group = "web";
+    out.hash = 0x0123'4567'89ab'cdef;
+    out.ring_slots = 256;
+    out.slot = 17;
+    out.current = ip("10.0.0.6");
+    out.previous = ip("10.0.0.6");
+    out.backend = ip("10.0.0.6");
+    out.why = tuple.id.empty() ? "ring" : "server_id";
+    out.text = tuple.id.empty() ? "its slot says so" : "the packet names it";
+    if (tuple.destination_port != 80 || !tuple.id.empty()) return out;
+    out.previous = ip("10.0.0.5");
+    out.marked = true;
+    out.open = true;
+    out.held = tuple.syn;
+    out.backend = ip("10.0.0.5");
+    out.why = tuple.syn ? "refused" : "remembered";
+    out.text = tuple.syn ? "it would find no room to be remembered" : "it began there";
+    if (tuple.syn) return out;
+    out.remembered = FlowRecord{0x3'0000'0001,
+                                4711,
+                                "web",
+                                ip("10.0.0.5"),
+                                FlowClass::established,
+                                std::chrono::milliseconds(3400),
+                                std::chrono::milliseconds(896'600)};
+    return out;
+}
+
+MapsStatus FakeNode::maps() {
+    MapsStatus out;
+    MapStatus services;
+    services.name = "slc_services";
+    services.kind = "generation";
+    services.capacity = 65536;
+    services.bytes = 4'194'304;
+    MapStatus flows;
+    flows.name = "slc_flows";
+    flows.kind = "state";
+    flows.counted = true;
+    flows.entries = status_.backends.size() > 3 ? 1'000'000 : 6;
+    flows.capacity = 1'048'576;
+    flows.bytes = 8'388'608;
+    flows.classes = {{.name = "embryonic", .entries = 2}, {.name = "established", .entries = 4}};
+    MapStatus::Use use;
+    use.name = "web";
+    use.entries = flows.entries;
+    use.share = 104'857;
+    use.ceiling = 524'288;
+    use.hits = 123'456;
+    use.misses = 789;
+    use.inserts = 6;
+    flows.groups = {use};
+    flows.oldest = std::chrono::milliseconds(123'456);
+    flows.swept = std::chrono::milliseconds(2345);
+    if (status_.backends.size() > 3) {
+        flows.groups[0].refused_full = 4;
+        flows.groups[0].refused_ceiling = 3;
+        flows.groups[0].held = 2;
+        flows.leaving = 512;
+        out.changes = {{"web", config::Balance::maglev, 256, status_.backends[0].change}};
+    }
+    out.maps = {services, flows};
+    return out;
 }
 
 }  // namespace sluice::test

@@ -4,6 +4,8 @@
 /// A node whose every answer is fixed, so that what is printed of it can be asserted whole.
 /// Addresses are those of RFC 5737 and RFC 3849.
 
+#include <atomic>
+#include <cstdint>
 #include <string>
 
 #include "control/status.h"
@@ -14,24 +16,52 @@ enum class Scene {
     healthy,   ///< Two services, three backends, some traffic.
     degraded,  ///< A service without backends, generic XDP, a refused reload, drops.
     crowded,   ///< More services and problems than fit a screen.
+    changing,  ///< Overrides, a drain with an open window, a retired backend, a fuller flow table.
     empty,     ///< Started; no configuration in force.
 };
 
 control::NodeStatus make_status(Scene scene);
 
+/// What the fake's flow table holds: flow i belongs to backend i mod 3 of group web, and has class
+/// and age after its number. A step looks at `step_len` of them.
+struct FakeFlows {
+    std::uint64_t count = 6;
+    std::uint64_t step_len = 4;
+    std::uint64_t fails_at = UINT64_MAX;  ///< The step that begins here errs.
+};
+
+/// Orders take effect at once. The change that one begins comes one phase further each time that
+/// somebody asks for the backend: preparing, open, open with held slots, closing, settled; with a
+/// deadline it stays open.
 class FakeNode : public control::NodeView {
  public:
-    explicit FakeNode(Scene scene) : status_(make_status(scene)) {}
+    explicit FakeNode(Scene scene, FakeFlows flows = {})
+        : status_(make_status(scene)), flows_(flows) {}
 
     control::NodeStatus status() override { return status_; }
     /// Counts a generation up; in the degraded scene it is refused like a file with an error.
     Result<void> reload() override;
     std::string config_text() override;
+    Result<control::BackendStatus> backend(const std::string& owner,
+                                           const IpAddress& address) override;
+    Result<control::BackendStatus> order(const control::BackendOrder& order) override;
+    Result<control::FlowPage> flows(const control::FlowQuery& query, control::FlowAction action,
+                                    std::uint64_t cursor) override;
+    /// By the destination port: 80 is in transition, 443 not, 81 no port, others not ours.
+    Result<control::FlowAnswer> flow(const control::FlowTuple& tuple) override;
+    control::MapsStatus maps() override;
 
     int reloads = 0;
+    control::BackendOrder last_order;
+    std::atomic<std::uint64_t> steps = 0;  ///< Of passes through the flow table.
+    std::atomic<std::uint64_t> purged = 0;
 
  private:
+    control::BackendStatus* find(const std::string& owner, const IpAddress& address);
+
     control::NodeStatus status_;
+    FakeFlows flows_;
+    int phase_ = 0;
 };
 
 }  // namespace sluice::test

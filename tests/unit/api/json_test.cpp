@@ -30,6 +30,53 @@ TEST(Json, every_document_is_an_object_with_the_schema_version) {
     }
 }
 
+TEST(Json, the_phase_of_a_change_is_its_first_part_that_is_not_over) {
+    control::ChangeStatus change;
+    EXPECT_STREQ(phase_of(change), "settled");
+    change.marked_slots = 3;
+    EXPECT_STREQ(phase_of(change), "closing");
+    change.open_slots = 2;
+    EXPECT_STREQ(phase_of(change), "open");
+    change.preparing_slots = 1;
+    EXPECT_STREQ(phase_of(change), "preparing");
+}
+
+TEST(Json, a_backend_is_settled_when_nothing_is_left_to_wait_for) {
+    struct Case {
+        const char* name;
+        config::BackendState state;
+        std::uint32_t weight;
+        bool retired;
+        std::uint64_t remembered;
+        std::uint32_t marked;
+        bool settled;
+    };
+    using enum config::BackendState;
+    const Case cases[] = {
+        {"ready_with_flows", ready, 1, false, 5, 0, true},
+        {"ready_in_transition", ready, 1, false, 0, 1, false},
+        {"ready_without_weight_and_flows", ready, 0, false, 5, 0, false},
+        {"ready_without_weight", ready, 0, false, 0, 0, true},
+        {"drain_with_flows", drain, 1, false, 1, 0, false},
+        {"drain_in_transition", drain, 1, false, 0, 1, false},
+        {"drained", drain, 1, false, 0, 0, true},
+        {"maint_with_flows", maint, 1, false, 1, 0, false},
+        {"maint", maint, 1, false, 0, 0, true},
+        {"down", down, 1, false, 0, 0, true},
+        {"retired_with_flows", ready, 1, true, 1, 0, false},
+        {"retired", ready, 1, true, 0, 0, true},
+    };
+    for (const Case& test : cases) {
+        control::BackendStatus backend;
+        backend.state = test.state;
+        backend.weight = test.weight;
+        backend.retired = test.retired;
+        backend.remembered = test.remembered;
+        backend.change.marked_slots = test.marked;
+        EXPECT_EQ(is_settled(backend), test.settled) << test.name;
+    }
+}
+
 TEST(Json, counters_are_exact_to_the_last_of_64_bits) {
     auto node = make_status(Scene::healthy);
     node.services[0].traffic = {std::numeric_limits<std::uint64_t>::max(), (1ull << 53) + 1};

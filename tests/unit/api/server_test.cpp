@@ -23,110 +23,13 @@
 #include "api/client.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
-#include "tests/cli/fake_node.h"
+#include "tests/unit/api/server_fixture.h"
 
 namespace sluice::api {
 namespace {
 
 namespace fs = std::filesystem;
-using test::FakeNode;
-using test::Scene;
-
-constexpr int kDeadlineMs = 10'000;
-
-/// A directory of this test's own, removed with all that is in it.
-class TempDir {
- public:
-    TempDir() {
-        char name[] = "/tmp/sluice-api-XXXXXX";
-        path_ = ::mkdtemp(name);
-    }
-    ~TempDir() { fs::remove_all(path_); }
-    [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-    std::string path_;
-};
-
-/// Serves until it is destroyed.
-class Running {
- public:
-    explicit Running(ServerOptions options, Scene scene = Scene::healthy) : node_(scene) {
-        // Quiet: what the peers of these tests send is not worth a line each.
-        log_to([](LogLevel, std::string_view, std::span<const LogField>) {});
-        loop_ = std::move(Loop::open()).value();
-        auto server = Server::open(*loop_, std::move(options), node_);
-        EXPECT_TRUE(server.has_value()) << (server ? "" : server.error().what);
-        server_ = std::move(server).value();
-        thread_ = std::thread([this] { EXPECT_TRUE(loop_->run().has_value()); });
-    }
-    ~Running() {
-        loop_->stop();
-        thread_.join();
-        log_to({});
-    }
-
- private:
-    FakeNode node_;
-    std::unique_ptr<Loop> loop_;
-    std::unique_ptr<Server> server_;
-    std::thread thread_;
-};
-
-ServerOptions options_for(const TempDir& dir) {
-    ServerOptions options;
-    options.socket_path = dir.file("api.sock");
-    return options;
-}
-
-UniqueFd connect_to(const std::string& path) {
-    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-    return fd;
-}
-
-bool readable(int fd, int timeout_ms) {
-    pollfd entry{fd, POLLIN, 0};
-    return ::poll(&entry, 1, timeout_ms) == 1;
-}
-
-void send_bytes(int fd, std::string_view bytes) {
-    // A server that has closed by now is a legal answer to what these tests send.
-    while (!bytes.empty()) {
-        const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-        if (sent <= 0) return;
-        bytes.remove_prefix(static_cast<std::size_t>(sent));
-    }
-}
-
-/// Everything until the server closes; fails the test when it does not.
-std::string receive_all(int fd) {
-    std::string out;
-    char buffer[4096];
-    while (true) {
-        if (!readable(fd, kDeadlineMs)) {
-            ADD_FAILURE() << "the server neither answered nor closed";
-            return out;
-        }
-        const ssize_t received = ::recv(fd, buffer, sizeof buffer, 0);
-        if (received <= 0) return out;
-        out.append(buffer, static_cast<std::size_t>(received));
-    }
-}
-
-std::string ask_raw(const std::string& path, std::string_view request) {
-    const UniqueFd fd = connect_to(path);
-    send_bytes(fd.get(), request);
-    ::shutdown(fd.get(), SHUT_WR);
-    return receive_all(fd.get());
-}
-
-std::string status_line(const std::string& answer) {
-    return answer.substr(0, answer.find("\r\n"));
-}
+using namespace sluice::test;
 
 TEST(Server, a_client_gets_documents_and_errors) {
     const TempDir dir;
@@ -294,6 +197,7 @@ TEST(Server, connections_beyond_the_bound_wait_and_are_served_in_turn) {
     const TempDir dir;
     ServerOptions options = options_for(dir);
     options.max_connections = 2;
+    options.patience = std::chrono::minutes(10);  // Nobody is closed for being slow.
     const Running running(options);
     constexpr std::string_view kKeep = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
     UniqueFd first = connect_to(options.socket_path);
