@@ -256,8 +256,9 @@ enum slc_affinity {
                */
 
 #define SLC_SERVICE_TRACK_ALWAYS (1u << 1) /* every new flow is remembered */
-#define SLC_SERVICE_TRACK_NEVER (1u << 2)  /* none is: packets follow `current`, whatever happens \
-                                            */
+#define SLC_SERVICE_TRACK_NEVER                                      \
+    (1u << 2) /* none is: packets follow `current`, whatever happens \
+               */
 
 /* How a packet may name its backend itself. */
 enum slc_id_format {
@@ -290,9 +291,11 @@ SLC_ASSERT_SIZE(struct slc_service, 32);
 /*
  * A ring descriptor: where its slots start in the slot pool and how many there are, in one
  * aligned word, so that one store moves both (a ring's size is never kept beside it).
- * Bits 0..31 offset, bits 32..39 log2 of the size, bit 63 set when the ring exists.
+ * Bits 0..31 offset, bits 32..39 log2 of the size, bit 40 how it was built (for user space that
+ * finds the ring without its configuration), bit 63 set when the ring exists.
  */
 #define SLC_RING_VALID (1ull << 63)
+#define SLC_RING_RENDEZVOUS (1ull << 40)
 #define SLC_RING_OFFSET(ring) ((slc_u32)(ring))
 #define SLC_RING_LOG2(ring) ((slc_u32)((ring) >> 32) & 0x1f)
 #define SLC_RING_MAKE(offset, log2) \

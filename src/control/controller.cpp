@@ -111,6 +111,13 @@ Result<void> Controller::apply(const std::string& text) {
 
 Result<void> Controller::put_into_force(config::Config config, const std::string& text) {
     SLC_CHECK(open_instance(config.node.name), "apply");
+    made_flow_table_ = false;
+    auto outcome = prepare_and_swap(std::move(config), text);
+    if (!outcome && made_flow_table_ && state_) state_->flows().undo_fit();
+    return outcome;
+}
+
+Result<void> Controller::prepare_and_swap(config::Config config, const std::string& text) {
     Live next = SLC_TRY(prepare(std::move(config)), "apply");
     next.digest = sha256_hex(text);
     return make_live(std::move(next), text);
@@ -126,8 +133,9 @@ void Controller::abandon_idle_instance(const std::string& node) {
 
 Result<void> Controller::open_instance(const std::string& node) {
     SLC_CHECK(make_directory(options_.state_dir), "state directory");
-    if (!instance_)
-        instance_ = SLC_TRY(kernel::Instance::open(options_.bpffs, node, isa_), "instance");
+    if (instance_) return {};
+    overrides_ = SLC_TRY(OverrideStore::load(options_.state_dir + "/overrides.json"), "instance");
+    instance_ = SLC_TRY(kernel::Instance::open(options_.bpffs, node, isa_), "instance");
     return {};
 }
 
@@ -136,19 +144,10 @@ Result<Controller::Live> Controller::prepare(config::Config config) {
     next.config = std::move(config);
     next.number = instance_->next_generation();
     next.ids = live_ ? live_->ids : SLC_TRY(load_ids(), "ids");
-    plan::CompileOptions options;
-    options.table_seed = random_word();
-    options.generation = next.number;
-    options.local_addresses = network_->local_addresses();
-    next.address_revision = network_->revision().addresses;
-    options.frag_buckets = frag_buckets_for(::sysconf(_SC_PHYS_PAGES), ::sysconf(_SC_PAGESIZE));
-    next.image = SLC_TRY(plan::compile(next.config, next.ids, options), "compile");
-    const kernel::StateSizes sizes{next.image.highest_service + 1, next.image.highest_member + 1,
-                                   next.image.highest_customer + 1, next.image.highest_policy + 1,
-                                   options.frag_buckets};
-    if (!state_)
-        state_ = SLC_TRY(kernel::StateMaps::open(instance_->state_directory(), sizes), "state");
-    SLC_CHECK(state_->fit(sizes), "state");
+    SLC_CHECK(open_state(next), "state");
+    next.before = SLC_TRY(rings_before(), "rings in force");
+    SLC_CHECK(compile(next), "compile");
+    SLC_CHECK(state_->fit(sizes_of(next)), "state");
     std::string log;
     kernel::LoadOptions load;
     load.isa = isa_;
@@ -157,9 +156,54 @@ Result<Controller::Live> Controller::prepare(config::Config config) {
     auto generation = kernel::Generation::load(next.image, *state_, load);
     if (options_.verbose) std::fputs(log.c_str(), stderr);
     next.generation = SLC_TRY(std::move(generation), "generation " + std::to_string(next.number));
-    for (std::size_t i = 0; i < next.image.members.size(); ++i)
+    for (std::size_t i = 0; i < next.image.members.size(); ++i) {
         next.members_at[next.image.members[i].address].push_back(i);
+        next.addresses.emplace(next.image.members[i].id, next.image.members[i].address);
+    }
+    next.lifetimes = group_lifetimes(next.config, next.image.node.flow_shift);
+    mark_dead(next);
     return next;
+}
+
+/// The state maps, and the flow table that the configuration asks for: its tick decides how
+/// lifetimes are compiled.
+Result<void> Controller::open_state(const Live& next) {
+    const plan::FlowGeometry wanted = plan::flow_geometry(next.config);
+    if (!state_) {
+        const std::string directory = instance_->state_directory();
+        auto flows = SLC_TRY(kernel::FlowMap::open(directory, wanted), "flow table");
+        state_ = SLC_TRY(kernel::StateMaps::open(directory, sizes_of(next), std::move(flows)),
+                         "counters");
+    }
+    const std::uint32_t epoch = state_->flows().current().epoch;
+    const bool fits = SLC_TRY(state_->flows().fit(wanted), "flow table");
+    made_flow_table_ = state_->flows().current().epoch != epoch;
+    flows_refit_ = !fits;
+    return {};
+}
+
+kernel::StateSizes Controller::sizes_of(const Live& next) {
+    return {next.image.highest_service + 1,
+            next.image.highest_member + 1,
+            next.image.highest_customer + 1,
+            next.image.highest_policy + 1,
+            frag_buckets_for(::sysconf(_SC_PHYS_PAGES), ::sysconf(_SC_PAGESIZE)),
+            {}};
+}
+
+Result<void> Controller::compile(Live& next) {
+    plan::CompileOptions options;
+    options.table_seed = random_word();
+    options.generation = next.number;
+    options.local_addresses = network_->local_addresses();
+    next.address_revision = network_->revision().addresses;
+    options.frag_buckets = state_->frag_buckets();
+    options.overrides = overrides_.overrides();
+    options.flows = state_->flows().current().geometry;
+    plan::retain(next.config, next.before, options);
+    next.image = SLC_TRY(plan::compile(next.config, next.ids, options), "configuration");
+    plan::inherit_slots(next.config, next.before, next.ids, next.image);
+    return {};
 }
 
 std::set<IpAddress> Controller::watched_by(const Live& live) {
@@ -177,7 +221,11 @@ Result<void> Controller::make_live(Live next, const std::string& text) {
     if (outcome) {
         // The old generation's stages go with it: first let those leave that are inside.
         (void)kernel::wait_for_packets();
+        take_over_changes(next);
         live_ = std::move(next);
+        live_->since = now();
+        live_->changes->aim(scene(*live_), now());
+        forget_orders();
         text_ = text;
     }
     if (live_) network_->watch(watched_by(*live_));
@@ -310,6 +358,8 @@ void Controller::on_tick() {
     network_->tick();
     if (!live_) return;
     follow_addresses();
+    expire_overrides();
+    settle_flow_table();
     live_->generation->reclaim();
     const std::set<IpAddress> again = std::exchange(live_->unwritten, {});
     for (const IpAddress& address : again) follow_hop(address);

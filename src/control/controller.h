@@ -22,6 +22,9 @@
 
 #include "base/result.h"
 #include "config/model.h"
+#include "control/changes.h"
+#include "control/flow_sweep.h"
+#include "control/overrides.h"
 #include "control/status.h"
 #include "kernel/generation.h"
 #include "kernel/instance.h"
@@ -31,6 +34,15 @@
 #include "plan/image.h"
 
 namespace sluice::control {
+
+/// A FlowQuery in numbers.
+struct FlowFilter {
+    std::uint32_t group = 0;   ///< Number; 0: any.
+    std::uint32_t member = 0;  ///< Id; 0: any.
+    std::optional<std::uint32_t> flow_class;
+    std::chrono::milliseconds min_age{0};
+    std::chrono::milliseconds max_age = std::chrono::milliseconds::max();
+};
 
 class Controller : public NodeView {
  public:
@@ -53,6 +65,10 @@ class Controller : public NodeView {
     [[nodiscard]] int network_fd() const { return network_->fd(); }
     void on_network();
     void on_tick();
+    /// Every kChangeTick: changes in progress move on, and the flow table is swept for some
+    /// milliseconds.
+    void on_change_tick();
+    static constexpr std::chrono::milliseconds kChangeTick{50};
 
     NodeStatus status() override;
     std::string config_text() override { return text_; }
@@ -76,10 +92,15 @@ class Controller : public NodeView {
         std::vector<kernel::Attachment> attachments;
         std::map<IpAddress, plan::NextHop> hops;
         std::map<IpAddress, std::vector<std::size_t>> members_at;  ///< Index into image.members.
+        std::map<std::uint32_t, IpAddress> addresses;              ///< By member id.
         std::string digest;
         std::uint32_t number = 0;
         std::uint64_t address_revision = 0;  ///< Of the node's addresses that it was built with.
         std::set<IpAddress> unwritten;       ///< Changes that found no free header template.
+        plan::LiveRings before;              ///< What packets read when it was compiled.
+        std::optional<Changes> changes;
+        plan::Instant since{0};  ///< When it became live.
+        FlowSweep::Lifetimes lifetimes;
     };
 
     Controller(Options options, std::unique_ptr<kernel::NetworkPort> network,
@@ -91,7 +112,37 @@ class Controller : public NodeView {
     /// stays.
     void abandon_idle_instance(const std::string& node);
     Result<config::Config> read_config(const std::string& text) const;
+    Result<void> prepare_and_swap(config::Config config, const std::string& text);
     Result<Live> prepare(config::Config config);
+    Result<void> open_state(const Live& next);
+    Result<void> compile(Live& next);
+    static kernel::StateSizes sizes_of(const Live& next);
+    Result<plan::LiveRings> rings_before();
+    Result<plan::LiveRings> rings_in_kernel() const;
+    std::set<std::uint32_t> remembered_members() const;
+    void mark_dead(Live& next) const;
+    void take_over_changes(Live& next);
+    static plan::Instant now();
+    Changes::Scene scene(Live& live) const;
+    void sweep(plan::Instant now);
+    void on_swept();
+    void retire_members();
+    void settle_flow_table();
+    void expire_overrides();
+    void forget_orders();
+    void announce_order(const BackendOrder& order, const std::string& member) const;
+    Result<std::size_t> find_group(const std::string& owner) const;
+    Result<std::size_t> find_member(const std::string& owner, const IpAddress& address) const;
+    BackendStatus describe(const plan::ImageMember& member) const;
+    FlowPage walk_flows(const FlowFilter& filter, FlowAction action, std::uint64_t cursor);
+    bool matches(const FlowFilter& filter, std::uint64_t entry, std::uint32_t tick,
+                 const plan::FlowGeometry& geometry) const;
+    FlowRecord record_of(std::uint64_t entry, std::uint32_t bucket, std::uint32_t tick,
+                         const plan::FlowGeometry& geometry) const;
+    std::optional<IpAddress> address_of_member(std::uint32_t id) const;
+    void explain_flow(const FlowTuple& tuple, const config::Service& service, FlowAnswer& out);
+    MapStatus flow_map_status() const;
+    ChangeStatus change_status(const plan::TransitionCounts& counts) const;
     Result<void> open_instance(const std::string& node);
     Result<void> make_live(Live next, const std::string& text);
     Result<void> swap_in(Live& next);
@@ -122,6 +173,11 @@ class Controller : public NodeView {
     std::optional<kernel::Instance> instance_;
     std::optional<kernel::StateMaps> state_;
     std::optional<Live> live_;
+    OverrideStore overrides_;
+    FlowSweep sweep_;
+    std::chrono::steady_clock::time_point swept_at_{};
+    bool made_flow_table_ = false;  ///< By the change that is being put into force.
+    bool flows_refit_ = false;  ///< The flow table wants another size: once the last one is left.
     std::string text_;
     ReloadStatus reload_;
     std::chrono::steady_clock::time_point addresses_retried_{};

@@ -34,6 +34,25 @@ std::vector<OwnerStatus> owners(const std::map<std::string, std::uint32_t>& name
     return out;
 }
 
+/// Slots by owner, and all slots of each group.
+struct RingShares {
+    std::map<std::uint32_t, std::uint64_t> of_member;
+    std::map<std::size_t, std::uint64_t> of_group;
+};
+
+RingShares ring_shares(const plan::Image& image, const kernel::Generation& generation) {
+    RingShares out;
+    const auto slots = generation.slots();
+    for (const auto& ring : image.ring_list) {
+        if (ring.empty) continue;
+        const std::uint64_t size = std::uint64_t{1} << ring.log2;
+        out.of_group[ring.group] += size;
+        for (std::uint64_t i = 0; i < size; ++i)
+            ++out.of_member[SLC_SLOT_CURRENT(slots[ring.offset + i])];
+    }
+    return out;
+}
+
 }  // namespace
 
 NodeStatus Controller::status() {
@@ -76,48 +95,69 @@ void Controller::fill_interfaces(NodeStatus& out) const {
     }
 }
 
+BackendStatus Controller::describe(const plan::ImageMember& member) const {
+    const auto& group = live_->config.groups[member.group];
+    BackendStatus out;
+    out.group = group.name;
+    out.address = member.address;
+    out.member = member.id;
+    out.retired = member.backend == plan::kRetired;
+    out.state = config::BackendState::drain;
+    if (!out.retired) {
+        const auto& configured = group.backends[member.backend];
+        const auto in_force = plan::effective(group, configured, overrides_.overrides());
+        out.state = in_force.state;
+        out.weight = in_force.weight;
+        out.configured_state = configured.state;
+        out.configured_weight = configured.weight;
+    }
+    if (const auto* kept = overrides_.find(plan::member_name(group.name, member.address))) {
+        out.overridden = true;
+        if (kept->until)
+            out.override_left = std::max(std::chrono::seconds(1),
+                                         std::chrono::duration_cast<std::chrono::seconds>(
+                                             *kept->until - std::chrono::system_clock::now()));
+    }
+    const auto& totals = sweep_.totals();
+    if (member.id < totals.by_member.size()) out.remembered = totals.by_member[member.id];
+    if (member.id < sweep_.cut().size()) out.cut = sweep_.cut()[member.id];
+    const auto hop = live_->hops.find(member.address);
+    if (hop == live_->hops.end()) return out;
+    out.hop = hop->second.state;
+    if (!reachable(hop->second)) out.why = hop->second.why;
+    out.interface = hop->second.interface;
+    out.next_mac = hop->second.destination;
+    return out;
+}
+
 void Controller::fill_backends(NodeStatus& out) const {
     const auto counters = state_->members();
-    std::map<std::uint32_t, std::uint64_t> slots_of;
-    std::map<std::size_t, std::uint64_t> slots_in_group;
-    const auto slots = live_->generation->slots();
-    for (const auto& ring : live_->image.ring_list) {
-        if (ring.empty) continue;
-        const std::uint64_t size = std::uint64_t{1} << ring.log2;
-        slots_in_group[ring.group] += size;
-        for (std::uint64_t i = 0; i < size; ++i)
-            ++slots_of[SLC_SLOT_CURRENT(slots[ring.offset + i])];
-    }
+    RingShares shares = ring_shares(live_->image, *live_->generation);
+    std::map<std::uint32_t, plan::TransitionCounts> changing;
+    for (std::size_t i = 0; i < live_->changes->size(); ++i)
+        for (const auto& [member, counts] : live_->changes->ring(i).counts_by_member())
+            changing[member].add(counts);
+    std::map<std::size_t, std::vector<const config::Service*>> services;
+    for (const auto& service : live_->config.services)
+        if (service.forward != config::Forward::local) services[service.group].push_back(&service);
     for (const auto& member : live_->image.members) {
-        const auto& group = live_->config.groups[member.group];
-        const auto& backend = group.backends[member.backend];
-        const auto hop = live_->hops.find(member.address);
-        BackendStatus entry;
-        entry.group = group.name;
-        entry.address = member.address;
-        entry.member = member.id;
-        entry.weight = backend.weight;
-        entry.state = backend.state;
-        if (hop != live_->hops.end()) {
-            entry.hop = hop->second.state;
-            if (!reachable(hop->second)) entry.why = hop->second.why;
-            entry.interface = hop->second.interface;
-            entry.next_mac = hop->second.destination;
-        }
-        if (const auto all = slots_in_group[member.group]; all != 0)
-            entry.ring_share = static_cast<double>(slots_of[member.id]) / static_cast<double>(all);
+        BackendStatus entry = describe(member);
+        entry.change = change_status(changing[member.id]);
+        if (const auto all = shares.of_group[member.group]; all != 0)
+            entry.ring_share =
+                static_cast<double>(shares.of_member[member.id]) / static_cast<double>(all);
         entry.traffic = traffic_at(counters, member.id);
-        for (const auto& service : live_->config.services)
-            if (service.forward != config::Forward::local && service.group == member.group) {
-                entry.services.push_back(service.name);
-                const bool l2_gateway = service.forward == config::Forward::l2 &&
-                                        entry.hop == plan::HopState::resolved &&
-                                        hop->second.via_gateway;
-                if (l2_gateway)
-                    entry.why =
-                        "forward: l2 needs a backend on the same link, and this one is "
-                        "behind a gateway";
-            }
+        const auto hop = live_->hops.find(member.address);
+        for (const config::Service* service : services[member.group]) {
+            entry.services.push_back(service->name);
+            const bool l2_gateway = service->forward == config::Forward::l2 &&
+                                    entry.hop == plan::HopState::resolved &&
+                                    hop->second.via_gateway;
+            if (l2_gateway)
+                entry.why =
+                    "forward: l2 needs a backend on the same link, and this one is "
+                    "behind a gateway";
+        }
         out.backends.push_back(std::move(entry));
     }
 }
@@ -150,7 +190,8 @@ void Controller::fill_services(NodeStatus& out) const {
                 const auto hop = live_->hops.find(backend.address);
                 const bool l2_gateway = service.forward == config::Forward::l2 &&
                                         hop != live_->hops.end() && hop->second.via_gateway;
-                entry.backends_ready += takes_traffic(backend) && hop != live_->hops.end() &&
+                const auto in_force = plan::effective(group, backend, overrides_.overrides());
+                entry.backends_ready += takes_traffic(in_force) && hop != live_->hops.end() &&
                                         reachable(hop->second) && !l2_gateway;
             }
         }

@@ -78,6 +78,7 @@ Result<Generation> Generation::load(const plan::Image& image, const StateMaps& s
 
 Result<void> Generation::fill_live(const plan::Image& image, const Layout& layout) {
     const slc_node& node = layout.node;
+    node_ = node;
     plan_ = SLC_TRY(MappedValue::map(map_fd("slc_plan"), layout.plan_size, "slc_plan"), "map");
     live_ = SLC_TRY(MappedValue::map(map_fd("slc_live"), layout.live_size, "slc_live"), "map");
     services_ = plan_.records<slc_service>(node.services_at, node.services);
@@ -168,6 +169,20 @@ void Generation::reclaim() {
     take_back(ageing_cells_);
     ageing_cells_.swap(retired_cells_);
     aged_since_ = now;
+}
+
+std::vector<Generation::TableSize> Generation::table_sizes() const {
+    const auto size = [](const char* name, bool live, std::uint64_t records, std::size_t each) {
+        return TableSize{name, live, records, records * each};
+    };
+    return {size("slc_vips", false, node_.vips, sizeof(slc_vip)),
+            size("slc_ports", false, std::uint64_t{node_.ports} * SLC_PORT_WAYS, sizeof(slc_port)),
+            size("slc_services", false, node_.services, sizeof(slc_service)),
+            size("slc_rings", true, node_.rings, sizeof(slc_u64)),
+            size("slc_slots", true, node_.slots, sizeof(slc_u64)),
+            size("slc_members", true, node_.members, sizeof(slc_member)),
+            size("slc_templates", true, node_.templates, sizeof(slc_template)),
+            size("slc_accounts", true, node_.accounts, sizeof(slc_account))};
 }
 
 Result<void> Generation::pin(const std::string& directory) const {

@@ -57,9 +57,19 @@ class Generation {
     [[nodiscard]] std::span<const std::uint64_t> slots() const { return slots_; }
     [[nodiscard]] std::span<std::uint64_t> rings() { return rings_; }
     [[nodiscard]] std::span<slc_member> members() { return members_; }
+    [[nodiscard]] std::span<const slc_member> members() const { return members_; }
     [[nodiscard]] std::span<const slc_template> templates() const { return templates_; }
     [[nodiscard]] std::span<slc_account> accounts() { return accounts_; }
     [[nodiscard]] std::span<const slc_account> accounts() const { return accounts_; }
+
+    struct TableSize {
+        std::string name;
+        bool live = false;  ///< Written while packets read.
+        std::uint64_t records = 0;
+        std::uint64_t bytes = 0;
+    };
+    /// The tables of this generation.
+    [[nodiscard]] std::vector<TableSize> table_sizes() const;
 
     /// Pins every map and program into `directory`, which must exist on a bpffs.
     Result<void> pin(const std::string& directory) const;
@@ -70,6 +80,7 @@ class Generation {
     Result<void> fill_stages(const plan::Image& image, const LoadOptions& options);
 
     BpfObject object_;
+    slc_node node_{};
     MappedValue plan_;
     MappedValue live_;
     std::span<slc_service> services_;

@@ -110,6 +110,22 @@ std::uint32_t Instance::next_generation() const {
     return highest + 1;
 }
 
+std::string Instance::live_directory() const {
+    const std::uint32_t slot = 0;
+    std::uint32_t live = 0;
+    if (::bpf_map_lookup_elem(root_progs_.get(), &slot, &live) != 0) return {};
+    for (const auto& name : list_pins(path_ + "/gen")) {
+        const std::string directory = path_ + "/gen/" + name;
+        const UniqueFd program(::bpf_obj_get((directory + "/slc_lb_program").c_str()));
+        bpf_prog_info info{};
+        __u32 size = sizeof info;
+        if (program.valid() && ::bpf_obj_get_info_by_fd(program.get(), &info, &size) == 0 &&
+            info.id == live)
+            return directory;
+    }
+    return {};
+}
+
 Result<Attachment> Instance::adopt(const std::string& interface, std::uint32_t ifindex) {
     const auto held = SLC_TRY(link_ifindex(links_.at(interface).get()), "adopt");
     if (held != ifindex) return fail(Errc::not_found, "the link's device is gone");

@@ -42,6 +42,9 @@ class Instance {
     /// one: pins that cannot be listed now must not be taken for none.
     [[nodiscard]] bool has_generation() const { return !is_new_ || next_generation() != 1; }
 
+    /// Where the generation is pinned that packets go to now; empty when none is found.
+    [[nodiscard]] std::string live_directory() const;
+
     /// Attaches the root program to an interface, or adopts the link that is pinned for it. A
     /// program of somebody else is never replaced. Errors: not_found, conflict (a foreign program),
     /// unsupported (native asked for, not had).

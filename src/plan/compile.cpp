@@ -114,7 +114,7 @@ class Compiler {
                 "split the configuration over several nodes, or share groups");
         for (const std::uint32_t owner : ring_owners(config_, ids_, options_.overrides, ring))
             image_.slots.push_back(SLC_SLOT_MAKE(owner, owner, 0));
-        image_.rings.push_back(SLC_RING_MAKE(ring.offset, ring.log2));
+        image_.rings.push_back(ring_descriptor(ring));
         image_.ring_list.push_back(ring);
         return {};
     }
@@ -377,6 +377,12 @@ Image compile_agent(const std::vector<IpPrefix>& vips, const std::vector<IpPrefi
     auto image = compile(config, ids, options);
     // Bounded by config::parse_agent: no id space and no ring can overflow here.
     return image ? std::move(*image) : Image{};
+}
+
+std::uint64_t ring_descriptor(const ImageRing& ring) {
+    const std::uint64_t kind =
+        ring.balance == config::Balance::rendezvous ? SLC_RING_RENDEZVOUS : 0;
+    return SLC_RING_MAKE(ring.offset, ring.log2) | kind;
 }
 
 std::string member_name(const std::string& group, const IpAddress& address) {

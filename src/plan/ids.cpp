@@ -78,12 +78,11 @@ std::uint32_t IdSpace::find(const std::string& name) const {
     return it == ids_.end() ? 0 : it->second;
 }
 
-std::string IdSpace::name_of(std::uint32_t id) const {
-    for (const auto& [name, used] : ids_)
-        if (used == id) return name;
-    for (const auto& [order, entry] : released_)
-        if (entry.second == id) return entry.first;
-    return {};
+std::map<std::uint32_t, std::string> IdSpace::names_by_id() const {
+    std::map<std::uint32_t, std::string> out;
+    for (const auto& [name, id] : ids_) out.emplace(id, name);
+    for (const auto& [order, entry] : released_) out.emplace(entry.second, entry.first);
+    return out;
 }
 
 void IdSpace::retain(const std::set<std::string>& keep) {

@@ -24,8 +24,8 @@ class IdSpace {
     /// id for as long as nobody else needed it. Errc::limit when all are in use.
     Result<std::uint32_t> assign(const std::string& name);
     [[nodiscard]] std::uint32_t find(const std::string& name) const;  ///< 0: unknown.
-    /// The name that has the id, or had it last; empty when nobody did.
-    [[nodiscard]] std::string name_of(std::uint32_t id) const;
+    /// The name that has each id, or had it last.
+    [[nodiscard]] std::map<std::uint32_t, std::string> names_by_id() const;
     [[nodiscard]] const std::map<std::string, std::uint32_t>& names() const { return ids_; }
     /// Releases every name that is not in `keep`. Its id stays reserved until reuse is needed.
     void retain(const std::set<std::string>& keep);

@@ -103,6 +103,9 @@ struct CompileOptions {
 /// Errors: limit, when ids or ring slots do not suffice.
 Result<Image> compile(const config::Config& config, IdStore& ids, const CompileOptions& options);
 
+/// The word that packets find a ring by (types.h).
+std::uint64_t ring_descriptor(const ImageRing& ring);
+
 /// A backend with what overrides it.
 config::Backend effective(const config::Group& group, const config::Backend& backend,
                           const Overrides& overrides);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <iterator>
+#include <set>
 #include <utility>
 
 namespace sluice::plan {
@@ -263,6 +264,17 @@ TransitionCounts RingTransition::counts_of(std::uint32_t member) const {
     TransitionCounts out;
     for (const Tracked& entry : tracked_)
         if (concerns(entry, member)) add_to(out, entry);
+    return out;
+}
+
+std::map<std::uint32_t, TransitionCounts> RingTransition::counts_by_member() const {
+    std::map<std::uint32_t, TransitionCounts> out;
+    for (const Tracked& entry : tracked_) {
+        const std::uint64_t at = word(entry.slot);
+        const std::set<std::uint32_t> members{entry.former, entry.aim, SLC_SLOT_CURRENT(at),
+                                              SLC_SLOT_PREVIOUS(at)};
+        for (const std::uint32_t member : members) add_to(out[member], entry);
+    }
     return out;
 }
 

@@ -32,6 +32,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -94,6 +95,8 @@ class RingTransition {
     [[nodiscard]] TransitionCounts counts() const;
     /// Of those slots that have `member` as owner, former owner or aim.
     [[nodiscard]] TransitionCounts counts_of(std::uint32_t member) const;
+    /// counts_of for every member that is concerned, in one pass.
+    [[nodiscard]] std::map<std::uint32_t, TransitionCounts> counts_by_member() const;
     /// Whether some slot that is not steady names the member, or any slot has it as owner.
     [[nodiscard]] bool names(std::uint32_t member) const;
     [[nodiscard]] std::span<std::uint64_t> slots() const { return slots_; }

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/changes.h"
+
+#include <algorithm>
+#include <atomic>
+
+namespace sluice::control {
+namespace {
+
+using config::BackendState;
+
+using RingKey = std::pair<std::size_t, config::Balance>;
+
+/// The longest window of the services on each ring. A tick more than the lifetime: an entry that is
+/// made in the last moment lives that much longer too.
+std::map<RingKey, plan::TransitionTimes> times_of(const config::Config& config,
+                                                  std::uint8_t shift) {
+    const std::chrono::milliseconds tick((std::int64_t{1} << shift) / 1'000'000 + 1);
+    std::map<RingKey, plan::TransitionTimes> out;
+    for (const auto& service : config.services) {
+        if (service.forward == config::Forward::local) continue;
+        plan::TransitionTimes none;
+        none.tracked = false;
+        auto& times = out.try_emplace({service.group, service.balance}, none).first->second;
+        if (service.tracking == config::Tracking::never) continue;
+        times.tracked = true;
+        times.window = std::max(times.window, plan::window_of(service) + tick);
+    }
+    return out;
+}
+
+std::map<RingKey, std::vector<std::string>> services_of(const config::Config& config) {
+    std::map<RingKey, std::vector<std::string>> out;
+    for (const auto& service : config.services)
+        if (service.forward != config::Forward::local)
+            out[{service.group, service.balance}].push_back(service.name);
+    return out;
+}
+
+}  // namespace
+
+std::span<std::uint64_t> slots_of(kernel::Generation& generation, const plan::ImageRing& ring) {
+    if (ring.empty) return {};
+    return generation.slots().subspan(ring.offset, std::size_t{1} << ring.log2);
+}
+
+plan::LiveRings live_rings(const config::Config& config, const plan::Image& image,
+                           const plan::IdStore& ids, kernel::Generation& generation) {
+    plan::LiveRings out;
+    out.names = ids.members.names_by_id();
+    const auto services = services_of(config);
+    for (std::size_t i = 0; i < image.ring_list.size(); ++i) {
+        const plan::ImageRing& ring = image.ring_list[i];
+        if (ring.empty) continue;
+        plan::LiveRing live{config.groups[ring.group].name,
+                            ring.balance,
+                            services.at({ring.group, ring.balance}),
+                            {}};
+        for (std::uint64_t& slot : slots_of(generation, ring))
+            live.slots.push_back(std::atomic_ref(slot).load());
+        out.rings.push_back(std::move(live));
+    }
+    return out;
+}
+
+Changes::Changes(const Scene& scene, plan::Instant now, const Changes* before,
+                 const plan::LiveRings& live) {
+    const auto continued = plan::predecessors(scene.config, live);
+    // `before` holds every ring, `live` only those that have slots.
+    std::vector<const plan::RingTransition*> earlier;
+    if (before != nullptr)
+        for (const auto& ring : before->rings_)
+            if (!ring.slots().empty()) earlier.push_back(&ring);
+    times_ = times_of(scene.config, scene.image.node.flow_shift);
+    for (std::size_t i = 0; i < scene.image.ring_list.size(); ++i) {
+        const plan::ImageRing& ring = scene.image.ring_list[i];
+        by_group_[ring.group].push_back(i);
+        const auto found = continued.find({scene.config.groups[ring.group].name, ring.balance});
+        const auto slots = slots_of(scene.generation, ring);
+        const auto& times = times_.at({ring.group, ring.balance});
+        if (found != continued.end() && found->second < earlier.size())
+            rings_.emplace_back(slots, times, *earlier[found->second]);
+        else
+            rings_.emplace_back(slots, times, now);
+    }
+}
+
+bool Changes::is_dead(const config::Group& group, const config::Backend& effective) {
+    if (effective.state == BackendState::maint) return true;
+    return effective.state == BackendState::down && group.on_down == config::OnDown::replace;
+}
+
+void Changes::aim(const Scene& scene, plan::Instant now, std::optional<std::size_t> group,
+                  std::chrono::milliseconds deadline) {
+    for (std::size_t i = 0; i < rings_.size(); ++i) {
+        const plan::ImageRing& ring = scene.image.ring_list[i];
+        if (ring.empty || (group && ring.group != *group)) continue;
+        const config::Group& owner = scene.config.groups[ring.group];
+        std::vector<std::uint32_t> dead;
+        for (const auto& backend : owner.backends)
+            if (is_dead(owner, plan::effective(owner, backend, scene.overrides)))
+                dead.push_back(scene.ids.members.find(plan::member_name(owner, backend)));
+        std::sort(dead.begin(), dead.end());
+        const auto owners = plan::ring_owners(scene.config, scene.ids, scene.overrides, ring);
+        const std::chrono::milliseconds own = owner.deadline;
+        rings_[i].aim(
+            owners,
+            [&dead](std::uint32_t member) {
+                return std::binary_search(dead.begin(), dead.end(), member);
+            },
+            now, deadline.count() > 0 ? deadline : own);
+        for (const auto& backend : owner.backends) {
+            const std::uint32_t id = scene.ids.members.find(plan::member_name(owner, backend));
+            scene.generation.set_down(id, std::binary_search(dead.begin(), dead.end(), id));
+        }
+    }
+}
+
+void Changes::limit(std::size_t group, std::uint32_t member, plan::Instant deadline) {
+    for (const std::size_t i : rings_of(group)) rings_[i].limit(member, deadline);
+}
+
+void Changes::step(const Scene& scene, plan::Instant now) {
+    for (std::size_t i = 0; i < rings_.size(); ++i) {
+        rings_[i].step(now);
+        const plan::ImageRing& ring = scene.image.ring_list[i];
+        if (!ring.empty && ring.wanted_log2 < ring.log2 && rings_[i].settled()) shrink(scene, i);
+    }
+}
+
+/// A settled ring that repeats itself says the same in a part of its size: one store. What lies
+/// behind stays unused until the next generation.
+void Changes::shrink(const Scene& scene, std::size_t index) {
+    plan::ImageRing& ring = scene.image.ring_list[index];
+    if (!plan::can_shrink(rings_[index].slots(), ring.wanted_log2)) return;
+    ring.log2 = ring.wanted_log2;
+    kernel::publish(scene.generation.rings()[index], plan::ring_descriptor(ring));
+    rings_[index] = plan::RingTransition(slots_of(scene.generation, ring),
+                                         times_.at({ring.group, ring.balance}), plan::Instant{0});
+}
+
+const std::vector<std::size_t>& Changes::rings_of(std::size_t group) const {
+    static const std::vector<std::size_t> kNone;
+    const auto found = by_group_.find(group);
+    return found == by_group_.end() ? kNone : found->second;
+}
+
+bool Changes::settled() const {
+    return std::all_of(rings_.begin(), rings_.end(),
+                       [](const plan::RingTransition& ring) { return ring.settled(); });
+}
+
+plan::TransitionCounts Changes::counts_of(std::size_t group, std::uint32_t member) const {
+    plan::TransitionCounts out;
+    for (const std::size_t i : rings_of(group)) out.add(rings_[i].counts_of(member));
+    return out;
+}
+
+bool Changes::names(std::size_t group, std::uint32_t member) const {
+    return std::any_of(rings_of(group).begin(), rings_of(group).end(),
+                       [&](std::size_t i) { return rings_[i].names(member); });
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// The planned changes of one generation: a transition for each of its rings, aimed at what the
+/// configuration and the overrides want, and the rings' way back to their proper size.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "config/model.h"
+#include "kernel/generation.h"
+#include "plan/ids.h"
+#include "plan/image.h"
+#include "plan/inherit.h"
+#include "plan/transition.h"
+
+namespace sluice::control {
+
+class Changes {
+ public:
+    /// What aiming needs to know of the generation. Referred to for the time of a call only.
+    struct Scene {
+        const config::Config& config;
+        const plan::IdStore& ids;
+        const plan::Overrides& overrides;
+        plan::Image& image;
+        kernel::Generation& generation;
+    };
+
+    /// Rings that continue one of `before` go on where it was; the others are taken as they are.
+    /// `live` describes the rings of `before`.
+    Changes(const Scene& scene, plan::Instant now, const Changes* before,
+            const plan::LiveRings& live);
+
+    /// Towards what is wanted now, for one group or all. A deadline of 0 is the group's own.
+    void aim(const Scene& scene, plan::Instant now, std::optional<std::size_t> group = std::nullopt,
+             std::chrono::milliseconds deadline = {});
+    /// A deadline for what concerns one member of the group.
+    void limit(std::size_t group, std::uint32_t member, plan::Instant deadline);
+    void step(const Scene& scene, plan::Instant now);
+
+    [[nodiscard]] std::size_t size() const { return rings_.size(); }
+    /// By the ring's index in the image.
+    [[nodiscard]] plan::RingTransition& ring(std::size_t index) { return rings_[index]; }
+    [[nodiscard]] const plan::RingTransition& ring(std::size_t index) const {
+        return rings_[index];
+    }
+    /// Indexes of a group's rings.
+    [[nodiscard]] const std::vector<std::size_t>& rings_of(std::size_t group) const;
+    [[nodiscard]] bool settled() const;
+    [[nodiscard]] plan::TransitionCounts counts_of(std::size_t group, std::uint32_t member) const;
+    [[nodiscard]] bool names(std::size_t group, std::uint32_t member) const;
+
+    /// Whether a member's connections are void: failed, or taken out at once.
+    static bool is_dead(const config::Group& group, const config::Backend& effective);
+
+ private:
+    void shrink(const Scene& scene, std::size_t index);
+
+    std::vector<plan::RingTransition> rings_;
+    std::map<std::size_t, std::vector<std::size_t>> by_group_;
+    std::map<std::pair<std::size_t, config::Balance>, plan::TransitionTimes> times_;
+};
+
+/// The words of one ring of a generation.
+std::span<std::uint64_t> slots_of(kernel::Generation& generation, const plan::ImageRing& ring);
+
+/// The rings of a generation as they are now.
+plan::LiveRings live_rings(const config::Config& config, const plan::Image& image,
+                           const plan::IdStore& ids, kernel::Generation& generation);
+
+}  // namespace sluice::control

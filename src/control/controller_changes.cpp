@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The half of the controller that changes a running generation without cutting a connection: what
+/// is taken over from the one before, orders for single backends, and what goes on by itself.
+
+#include <algorithm>
+#include <atomic>
+
+#include "base/log.h"
+#include "control/controller.h"
+#include "kernel/pinned_generation.h"
+
+namespace sluice::control {
+namespace {
+
+constexpr std::chrono::milliseconds kSweepBudget{5};
+constexpr std::size_t kBucketsAtOnce = 1024;
+/// Between two passes: with changes in progress, and without. The shortest tick gives a sweeper
+/// eight seconds.
+constexpr std::chrono::milliseconds kBusyPause{200};
+constexpr std::chrono::milliseconds kIdlePause{2000};
+
+/// A flow that was refused while the generation was being prepared holds its slot in the new one.
+void merge_refusals(const plan::LiveRing& before, std::span<std::uint64_t> old,
+                    std::span<std::uint64_t> fresh) {
+    if (old.size() != before.slots.size() || old.empty()) return;
+    for (std::size_t i = 0; i < fresh.size(); ++i) {
+        const std::uint64_t was = std::atomic_ref(old[i & (old.size() - 1)]).load();
+        std::atomic_ref word(fresh[i]);
+        if ((was & SLC_SLOT_REFUSED) != 0 && (word.load() & SLC_SLOT_OPEN) != 0)
+            word.fetch_or(SLC_SLOT_REFUSED);
+    }
+}
+
+}  // namespace
+
+plan::Instant Controller::now() {
+    return std::chrono::duration_cast<plan::Instant>(
+        std::chrono::steady_clock::now().time_since_epoch());
+}
+
+Changes::Scene Controller::scene(Live& live) const {
+    return {live.config, live.ids, overrides_.overrides(), live.image, *live.generation};
+}
+
+Result<plan::LiveRings> Controller::rings_before() {
+    if (!live_) return rings_in_kernel();
+    auto out = live_rings(live_->config, live_->image, live_->ids, *live_->generation);
+    out.remembered = remembered_members();
+    return out;
+}
+
+/// After a restart: what packets read says itself, by member and service ids.
+Result<plan::LiveRings> Controller::rings_in_kernel() const {
+    plan::LiveRings out;
+    const std::string directory = instance_->live_directory();
+    if (directory.empty()) return out;
+    const auto pinned = SLC_TRY(kernel::read_pinned_generation(directory), "generation in force");
+    if (!pinned) {
+        log_event(
+            LogLevel::warning, "rings.unknown",
+            {{"directory", directory}, {"why", "written by another version: slots begin anew"}});
+        return out;
+    }
+    const plan::IdStore ids = SLC_TRY(load_ids(), "ids");
+    out.names = ids.members.names_by_id();
+    out.remembered = remembered_members();
+    const auto services = ids.services.names_by_id();
+    for (std::size_t i = 0; i < pinned->rings.size(); ++i) {
+        const auto& ring = pinned->rings[i];
+        plan::LiveRing live;
+        for (const std::uint64_t slot : ring.slots)
+            for (const std::uint32_t id : {SLC_SLOT_CURRENT(slot), SLC_SLOT_PREVIOUS(slot)})
+                if (live.group.empty() && out.names.contains(id))
+                    live.group = plan::group_of(out.names.at(id));
+        if (live.group.empty()) continue;  // Nobody ever owned a slot of it.
+        live.balance = (ring.descriptor & SLC_RING_RENDEZVOUS) != 0 ? config::Balance::rendezvous
+                                                                    : config::Balance::maglev;
+        live.slots = ring.slots;
+        for (const auto& [service, index] : pinned->services)
+            if (const auto name = services.find(service); index == i && name != services.end())
+                live.services.push_back(name->second);
+        out.rings.push_back(std::move(live));
+    }
+    return out;
+}
+
+std::set<std::uint32_t> Controller::remembered_members() const {
+    std::set<std::uint32_t> out;
+    const auto& totals = sweep_.totals();
+    if (totals.ended.count() != 0) {
+        for (std::uint32_t id = 0; id < totals.by_member.size(); ++id)
+            if (totals.by_member[id] != 0) out.insert(id);
+        return out;
+    }
+    const auto scan = [&out](const kernel::FlowTable& table) {
+        for (auto& bucket : table.buckets())
+            for (std::uint64_t& entry : bucket.entry)
+                out.insert(SLC_FLOW_MEMBER_OF(std::atomic_ref(entry).load()));
+    };
+    scan(state_->flows().current());
+    if (state_->flows().leaving()) scan(*state_->flows().leaving());
+    out.erase(0);
+    return out;
+}
+
+void Controller::mark_dead(Live& next) const {
+    for (const auto& member : next.image.members) {
+        if (member.backend == plan::kRetired) continue;
+        const auto& group = next.config.groups[member.group];
+        const auto backend =
+            plan::effective(group, group.backends[member.backend], overrides_.overrides());
+        next.generation->set_down(member.id, Changes::is_dead(group, backend));
+    }
+}
+
+/// After the swap, while the generation before is still there.
+void Controller::take_over_changes(Live& next) {
+    next.changes.emplace(scene(next), now(), live_ ? &*live_->changes : nullptr, next.before);
+    sweep_.restart();
+    if (!live_) return;
+    const auto continued = plan::predecessors(next.config, next.before);
+    std::vector<std::size_t> indexes;  // of next.before.rings in the image before
+    for (std::size_t i = 0; i < live_->image.ring_list.size(); ++i)
+        if (!live_->image.ring_list[i].empty) indexes.push_back(i);
+    for (const auto& ring : next.image.ring_list) {
+        const auto found = continued.find({next.config.groups[ring.group].name, ring.balance});
+        if (ring.empty || found == continued.end()) continue;
+        const auto& old = live_->image.ring_list[indexes[found->second]];
+        merge_refusals(next.before.rings[found->second], slots_of(*live_->generation, old),
+                       slots_of(*next.generation, ring));
+    }
+    std::map<std::string, std::uint64_t> used;
+    const auto accounts = live_->generation->accounts();
+    for (std::size_t g = 0; g < live_->config.groups.size(); ++g)
+        used[live_->config.groups[g].name] = std::atomic_ref(accounts[g + 1].used).load();
+    for (std::size_t g = 0; g < next.config.groups.size(); ++g)
+        std::atomic_ref(next.generation->accounts()[g + 1].used)
+            .fetch_add(used[next.config.groups[g].name]);
+}
+
+void Controller::on_change_tick() {
+    if (!live_) return;
+    const plan::Instant at = now();
+    const bool was_settled = live_->changes->settled();
+    live_->changes->step(scene(*live_), at);
+    sweep(at);
+    if (!was_settled && live_->changes->settled())
+        log_event(LogLevel::info, "change.settled",
+                  {{"generation", std::to_string(live_->number)}});
+}
+
+void Controller::sweep(plan::Instant at) {
+    const bool busy = !live_->changes->settled() || state_->flows().leaving();
+    const auto start = std::chrono::steady_clock::now();
+    if (start < swept_at_ + (busy ? kBusyPause : kIdlePause)) return;
+    do {
+        if (sweep_.step(state_->flows(), scene(*live_), *live_->changes, live_->lifetimes, at,
+                        kBucketsAtOnce)) {
+            swept_at_ = std::chrono::steady_clock::now();
+            retire_members();
+            return;
+        }
+    } while (std::chrono::steady_clock::now() - start < kSweepBudget);
+}
+
+/// A retired member ends when no slot names it and no flow is remembered for it.
+void Controller::retire_members() {
+    const auto& remembered = sweep_.totals().by_member;
+    auto& members = live_->image.members;
+    const auto is_over = [&](const plan::ImageMember& member) {
+        return member.backend == plan::kRetired && member.id < remembered.size() &&
+               remembered[member.id] == 0 && !live_->changes->names(member.group, member.id);
+    };
+    if (std::none_of(members.begin(), members.end(), is_over)) return;
+    for (const auto& member : members)
+        if (is_over(member))
+            log_event(LogLevel::info, "backend.retired",
+                      {{"backend", plan::member_name(live_->config.groups[member.group].name,
+                                                     member.address)}});
+    std::erase_if(members, is_over);
+    live_->members_at.clear();
+    for (std::size_t i = 0; i < members.size(); ++i)
+        live_->members_at[members[i].address].push_back(i);
+    network_->watch(watched_by(*live_));
+}
+
+/// The same configuration again, for a program that asks one table only, or the size that had to
+/// wait.
+void Controller::settle_flow_table() {
+    kernel::FlowMap& flows = state_->flows();
+    const auto& totals = sweep_.totals();
+    const bool left = flows.leaving() && totals.ended.count() != 0 && totals.leaving == 0 &&
+                      totals.began >= live_->since;
+    if (!left && !(flows_refit_ && !flows.leaving())) return;
+    flows.drop_leaving();
+    auto outcome = put_into_force(live_->config, std::string(text_));
+    log_event(outcome ? LogLevel::info : LogLevel::error, "flows.resized",
+              {{"entries", std::to_string(flows.current().geometry.entries())},
+               {"error", outcome ? "" : outcome.error().what}});
+}
+
+void Controller::expire_overrides() {
+    if (!overrides_.expire(std::chrono::system_clock::now())) return;
+    live_->changes->aim(scene(*live_), now());
+    auto saved = overrides_.save();
+    log_event(saved ? LogLevel::info : LogLevel::error, "backend.override_ended",
+              {{"error", saved ? "" : saved.error().what}});
+}
+
+/// Orders for backends that the configuration does not have any more: one that comes back later
+/// comes back as configured.
+void Controller::forget_orders() {
+    std::set<std::string> members;
+    for (const auto& group : live_->config.groups)
+        for (const auto& backend : group.backends)
+            members.insert(plan::member_name(group, backend));
+    std::vector<std::string> gone;
+    for (const auto& [member, kept] : overrides_.all())
+        if (!members.contains(member)) gone.push_back(member);
+    if (gone.empty()) return;
+    for (const auto& member : gone) (void)overrides_.reset(member);
+    auto saved = overrides_.save();
+    log_event(
+        saved ? LogLevel::info : LogLevel::error, "backend.override_ended",
+        {{"backends", std::to_string(gone.size())}, {"error", saved ? "" : saved.error().what}});
+}
+
+Result<std::size_t> Controller::find_group(const std::string& owner) const {
+    if (!live_) return fail(Errc::unreachable, "no configuration is in force yet");
+    for (std::size_t g = 0; g < live_->config.groups.size(); ++g)
+        if (live_->config.groups[g].name == owner) return g;
+    for (const auto& service : live_->config.services)
+        if (service.name == owner && service.forward != config::Forward::local)
+            return service.group;
+    return fail(Errc::not_found, "no group or service '" + owner + "' with backends",
+                "sluice backend list shows them all");
+}
+
+Result<std::size_t> Controller::find_member(const std::string& owner,
+                                            const IpAddress& address) const {
+    const std::size_t group = SLC_TRY(find_group(owner), "backend");
+    for (std::size_t i = 0; i < live_->image.members.size(); ++i) {
+        const auto& member = live_->image.members[i];
+        if (member.group == group && member.address == address) return i;
+    }
+    return fail(Errc::not_found, "no backend '" + owner + "/" + address.text() + "'",
+                "sluice backend list shows them all");
+}
+
+void Controller::announce_order(const BackendOrder& order, const std::string& member) const {
+    log_event(LogLevel::info, "backend.ordered",
+              {{"backend", member},
+               {"state", order.state ? config::name_of(*order.state) : ""},
+               {"weight", order.weight ? std::to_string(*order.weight) : ""},
+               {"reset", order.reset ? "true" : ""}});
+}
+
+Result<BackendStatus> Controller::order(const BackendOrder& order) {
+    const std::size_t index = SLC_TRY(find_member(order.owner, order.address), "order");
+    const plan::ImageMember member = live_->image.members[index];
+    const std::string name =
+        plan::member_name(live_->config.groups[member.group].name, member.address);
+    if (member.backend == plan::kRetired)
+        return fail(
+            Errc::conflict, name + " is in no configuration any more",
+            "it ends with its last remembered flow; sluice flow purge --backend ends it now");
+    const bool changes = order.state || order.weight;
+    if (order.reset && (changes || order.keep))
+        return fail(Errc::invalid, "reset takes neither state nor weight");
+    if (!order.reset && !changes && !order.deadline)
+        return fail(Errc::invalid, "nothing to set", "--state or --weight says what");
+    if (order.weight && *order.weight > SLC_MAX_WEIGHT)
+        return fail(Errc::invalid, "weight " + std::to_string(*order.weight) + " is above " +
+                                       std::to_string(SLC_MAX_WEIGHT));
+    std::optional<std::chrono::system_clock::time_point> until;
+    if (order.keep) until = std::chrono::system_clock::now() + *order.keep;
+    if (order.reset) (void)overrides_.reset(name);
+    if (changes) overrides_.set(name, {order.state, order.weight}, until);
+    // In effect first: a failed backend must not wait for a disk.
+    const plan::Instant at = now();
+    const std::chrono::milliseconds deadline = order.deadline.value_or(std::chrono::seconds(0));
+    live_->changes->aim(scene(*live_), at, member.group, deadline);
+    if (order.deadline && order.deadline->count() > 0)
+        live_->changes->limit(member.group, member.id, at + deadline);
+    announce_order(order, name);
+    auto saved = overrides_.save();
+    if (!saved) return fail(std::move(saved).error().in("in force, but not kept for a restart"));
+    return describe(member);
+}
+
+}  // namespace sluice::control

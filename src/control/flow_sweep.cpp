@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/flow_sweep.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "sluice/hash.h"
+
+namespace sluice::control {
+namespace {
+
+/// A count that is off by more than this part of the table is set right.
+constexpr std::uint64_t kDriftPart = 256;
+
+std::uint64_t load(std::uint64_t& word) {
+    return std::atomic_ref(word).load(std::memory_order_acquire);
+}
+
+std::uint32_t group_number(const kernel::Generation& generation, std::uint32_t member) {
+    const auto members = generation.members();
+    return member < members.size() ? members[member].group : 0;
+}
+
+}  // namespace
+
+std::chrono::milliseconds flow_age(std::uint64_t entry, std::uint32_t tick, std::uint8_t lifetime,
+                                   const plan::FlowGeometry& geometry) {
+    const std::uint8_t left = slc_flow_left(entry, tick);
+    const int ticks = std::max(0, int{lifetime} - int{left});
+    return std::chrono::duration_cast<std::chrono::milliseconds>(geometry.tick() * ticks);
+}
+
+bool free_entry(std::uint64_t& place, std::uint64_t seen, kernel::Generation& generation) {
+    if (!std::atomic_ref(place).compare_exchange_strong(seen, 0)) return false;
+    const std::uint32_t group = group_number(generation, SLC_FLOW_MEMBER_OF(seen));
+    if (group != 0 && group < generation.accounts().size())
+        std::atomic_ref(generation.accounts()[group].used).fetch_sub(1);
+    return true;
+}
+
+FlowSweep::Lifetimes group_lifetimes(const config::Config& config, std::uint8_t shift) {
+    FlowSweep::Lifetimes out(config.groups.size() + 1);
+    for (const auto& service : config.services) {
+        if (service.forward == config::Forward::local) continue;
+        slc_service record{};
+        plan::fill_flow_fields(service, shift, record);
+        for (std::size_t c = 0; c < SLC_FLOW_CLASSES; ++c)
+            out[service.group + 1][c] = std::max(out[service.group + 1][c], record.lifetime[c]);
+    }
+    return out;
+}
+
+void FlowSweep::restart() {
+    running_ = false;
+}
+
+void FlowSweep::count_cut(std::uint32_t member, std::uint64_t flows) {
+    if (cut_.size() <= member) cut_.resize(member + 1);
+    cut_[member] += flows;
+}
+
+void FlowSweep::begin(const Changes::Scene& scene, const Changes& changes, plan::Instant now) {
+    pass_ = {};
+    pass_.began = now;
+    pass_.by_group.resize(scene.config.groups.size() + 1);
+    pass_.by_member.resize(scene.generation.members().size());
+    foreign_.assign(changes.size(), {});
+    for (std::size_t i = 0; i < changes.size(); ++i)
+        if (!changes.ring(i).settled()) foreign_[i].resize(changes.ring(i).slots().size());
+    at_ = 0;
+    running_ = true;
+}
+
+bool FlowSweep::step(kernel::FlowMap& flows, const Changes::Scene& scene, Changes& changes,
+                     const Lifetimes& lifetimes, plan::Instant now, std::size_t buckets) {
+    if (!running_) begin(scene, changes, now);
+    const std::size_t first = flows.current().buckets().size();
+    const std::size_t all = first + (flows.leaving() ? flows.leaving()->buckets().size() : 0);
+    const std::size_t to = std::min(at_ + buckets, all);
+    if (at_ < first)
+        walk(flows.current(), false, scene, changes, lifetimes, at_, std::min(to, first));
+    if (to > first)
+        walk(*flows.leaving(), true, scene, changes, lifetimes, std::max(at_, first) - first,
+             to - first);
+    at_ = to;
+    if (at_ < all) return false;
+    finish(scene, changes, now);
+    return true;
+}
+
+/// Expired for long enough, or void: its member has failed, or is none of this generation.
+bool FlowSweep::is_to_go(std::uint64_t entry, std::uint32_t tick,
+                         const Changes::Scene& scene) const {
+    if (slc_flow_is_free(entry, tick)) return true;
+    const std::uint32_t member = SLC_FLOW_MEMBER_OF(entry);
+    const std::uint32_t group = group_number(scene.generation, member);
+    return group == 0 || (scene.generation.members()[member].flags & SLC_MEMBER_DOWN) != 0;
+}
+
+/// Notes the slots for which this entry is foreign; false when it is to be forgotten: overdue on a
+/// ring, and on no other ring of the group where it belongs.
+bool FlowSweep::judge(std::uint64_t entry, std::uint64_t hash, std::uint32_t group,
+                      const Changes::Scene& scene, const Changes& changes) {
+    bool is_overdue = false, belongs = false;
+    for (const std::size_t i : changes.rings_of(group - 1)) {
+        const plan::RingTransition& ring = changes.ring(i);
+        const std::uint32_t slot = slc_slot_of(hash, scene.image.ring_list[i].log2);
+        if (slot >= ring.slots().size()) continue;
+        if (SLC_SLOT_CURRENT(load(ring.slots()[slot])) == SLC_FLOW_MEMBER_OF(entry)) {
+            belongs = true;
+            continue;
+        }
+        if (!foreign_[i].empty()) foreign_[i][slot] = true;
+        is_overdue = is_overdue || ring.overdue(slot);
+    }
+    return belongs || !is_overdue;
+}
+
+void FlowSweep::walk(const kernel::FlowTable& table, bool leaving, const Changes::Scene& scene,
+                     Changes& changes, const Lifetimes& lifetimes, std::size_t from,
+                     std::size_t to) {
+    const auto buckets = table.buckets();
+    const std::uint32_t tick = table.tick();
+    for (std::size_t b = from; b < to; ++b) {
+        for (std::uint64_t& place : buckets[b].entry) {
+            const std::uint64_t entry = load(place);
+            if (entry == 0) continue;
+            if (is_to_go(entry, tick, scene)) {
+                (void)free_entry(place, entry, scene.generation);
+                continue;
+            }
+            if (!slc_flow_is_alive(entry, tick)) continue;  // Expired a moment ago.
+            const std::uint32_t member = SLC_FLOW_MEMBER_OF(entry);
+            const std::uint32_t group = group_number(scene.generation, member);
+            const std::uint64_t hash =
+                slc_flow_hash_of(entry, static_cast<std::uint32_t>(b), table.geometry.log2);
+            if (!judge(entry, hash, group, scene, changes) &&
+                free_entry(place, entry, scene.generation)) {
+                count_cut(member, 1);
+                continue;
+            }
+            const std::uint32_t kind = SLC_FLOW_CLASS_OF(entry);
+            ++pass_.live;
+            ++pass_.by_class[kind];
+            ++pass_.by_group[group][kind];
+            ++pass_.by_member[member];
+            pass_.leaving += leaving ? 1 : 0;
+            pass_.oldest = std::max(pass_.oldest,
+                                    flow_age(entry, tick, lifetimes[group][kind], table.geometry));
+        }
+    }
+}
+
+void FlowSweep::finish(const Changes::Scene& scene, Changes& changes, plan::Instant now) {
+    const auto accounts = scene.generation.accounts();
+    std::uint64_t of_pool = 0;
+    for (std::size_t group = 1; group < accounts.size(); ++group) {
+        std::uint64_t counted = 0;
+        for (const std::uint64_t entries : pass_.by_group[group]) counted += entries;
+        std::atomic_ref used(accounts[group].used);
+        const auto drift = static_cast<std::int64_t>(counted - used.load());
+        const auto bearable = static_cast<std::int64_t>(
+            std::max<std::uint64_t>(SLC_FLOW_WAYS, accounts[group].ceiling / kDriftPart));
+        if (drift > bearable || drift < -bearable)
+            used.fetch_add(static_cast<std::uint64_t>(drift));
+        const auto taken = static_cast<std::int64_t>(used.load());
+        of_pool += static_cast<std::uint64_t>(
+            std::max<std::int64_t>(0, taken - static_cast<std::int64_t>(accounts[group].share)));
+    }
+    if (!accounts.empty()) std::atomic_ref(accounts[0].used).store(of_pool);
+    for (std::size_t i = 0; i < changes.size(); ++i)
+        if (foreign_[i].size() == changes.ring(i).slots().size() && !foreign_[i].empty())
+            changes.ring(i).swept(foreign_[i], pass_.began);
+    pass_.ended = now;
+    totals_ = std::move(pass_);
+    running_ = false;
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/inherit.h"
+
+#include <algorithm>
+
+namespace sluice::plan {
+namespace {
+
+using config::Config;
+
+std::uint32_t log2_of(const std::vector<std::uint64_t>& slots) {
+    return static_cast<std::uint32_t>(__builtin_ctzll(slots.size()));
+}
+
+std::set<std::uint32_t> named_by(const std::vector<std::uint64_t>& slots) {
+    std::set<std::uint32_t> out;
+    for (const std::uint64_t slot : slots) {
+        out.insert(SLC_SLOT_CURRENT(slot));
+        out.insert(SLC_SLOT_PREVIOUS(slot));
+    }
+    out.erase(0);
+    return out;
+}
+
+std::map<std::string, std::set<IpAddress>> backends_of(const Config& config) {
+    std::map<std::string, std::set<IpAddress>> out;
+    for (const auto& group : config.groups)
+        for (const auto& backend : group.backends) out[group.name].insert(backend.address);
+    return out;
+}
+
+/// The id in the new generation of what `id` was in `group` before.
+std::uint32_t translate(std::uint32_t id, const std::string& group, const LiveRings& live,
+                        const IdStore& ids) {
+    const auto name = live.names.find(id);
+    if (id == 0 || name == live.names.end()) return 0;
+    const auto address = address_of(name->second);
+    return address ? ids.members.find(member_name(group, *address)) : 0;
+}
+
+}  // namespace
+
+std::optional<IpAddress> address_of(const std::string& member_name) {
+    const std::size_t slash = member_name.rfind('/');
+    if (slash == std::string::npos) return std::nullopt;
+    return IpAddress::parse(std::string_view(member_name).substr(slash + 1));
+}
+
+std::string group_of(const std::string& member_name) {
+    return member_name.substr(0, member_name.rfind('/'));
+}
+
+std::map<RingName, std::size_t> predecessors(const Config& config, const LiveRings& live) {
+    std::map<RingName, std::size_t> by_name;
+    std::map<std::string, std::size_t> by_service;
+    for (std::size_t i = 0; i < live.rings.size(); ++i) {
+        by_name.emplace(RingName(live.rings[i].group, live.rings[i].balance), i);
+        for (const auto& service : live.rings[i].services) by_service.emplace(service, i);
+    }
+    std::map<RingName, std::size_t> out;
+    for (const auto& service : config.services) {
+        if (service.forward == config::Forward::local) continue;
+        const RingName name(config.groups[service.group].name, service.balance);
+        if (out.contains(name)) continue;
+        if (const auto same = by_name.find(name); same != by_name.end())
+            out.emplace(name, same->second);
+        else if (const auto before = by_service.find(service.name); before != by_service.end())
+            out.emplace(name, before->second);
+    }
+    return out;
+}
+
+void retain(const Config& config, const LiveRings& live, CompileOptions& options) {
+    const auto backends = backends_of(config);
+    std::set<std::pair<std::string, IpAddress>> retired;
+    const auto keep = [&](const std::string& group, std::uint32_t id) {
+        const auto name = live.names.find(id);
+        if (name == live.names.end()) return;
+        const auto address = address_of(name->second);
+        const auto own = backends.find(group);
+        if (address && own != backends.end() && !own->second.contains(*address))
+            retired.emplace(group, *address);
+    };
+    for (const auto& [name, ring] : predecessors(config, live)) {
+        options.least_log2.emplace(name, log2_of(live.rings[ring].slots));
+        for (const std::uint32_t id : named_by(live.rings[ring].slots)) keep(name.first, id);
+    }
+    for (const std::uint32_t id : live.remembered)
+        if (const auto name = live.names.find(id); name != live.names.end())
+            keep(group_of(name->second), id);
+    options.retired.assign(retired.begin(), retired.end());
+}
+
+void inherit_slots(const Config& config, const LiveRings& live, const IdStore& ids, Image& image) {
+    const auto continued = predecessors(config, live);
+    for (const ImageRing& ring : image.ring_list) {
+        if (ring.empty) continue;
+        const std::string& group = config.groups[ring.group].name;
+        const auto found = continued.find({group, ring.balance});
+        if (found == continued.end()) continue;
+        const LiveRing& before = live.rings[found->second];
+        std::map<std::uint32_t, std::uint32_t> same;
+        for (const std::uint32_t id : named_by(before.slots))
+            same.emplace(id, translate(id, group, live, ids));
+        const auto now = [&](std::uint32_t id) {
+            const auto at = same.find(id);
+            return at == same.end() ? 0 : at->second;
+        };
+        const auto slots = grown(before.slots, ring.log2);
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            const std::uint64_t flags = slots[i] & ~((std::uint64_t{1} << 40) - 1);
+            image.slots[ring.offset + i] = SLC_SLOT_MAKE(now(SLC_SLOT_CURRENT(slots[i])),
+                                                         now(SLC_SLOT_PREVIOUS(slots[i])), flags);
+        }
+    }
+}
+
+}  // namespace sluice::plan
