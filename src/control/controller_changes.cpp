@@ -286,7 +286,7 @@ Result<BackendStatus> Controller::order(const BackendOrder& order) {
     announce_order(order, name);
     auto saved = overrides_.save();
     if (!saved) return fail(std::move(saved).error().in("in force, but not kept for a restart"));
-    return describe(member);
+    return backend(order.owner, order.address);
 }
 
 }  // namespace sluice::control
