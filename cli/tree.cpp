@@ -175,7 +175,7 @@ void add_flows(Tree& tree) {
         ->check(whole_number(1, std::numeric_limits<std::uint64_t>::max(), "number of flows"));
     add_flow_query(tree, tree.verb(*flow, "count", run_flow_count, "How many there are"));
     CLI::App* purge = tree.verb(*flow, "purge", run_flow_purge,
-                                "Forget them: their connections go where new ones would");
+                                "Forget them: from then on the ring alone decides about them");
     add_flow_query(tree, purge);
     purge->add_flag("-a,--all", options.all, "All of them");
     CLI::App* show = tree.verb(*flow, "show", run_flow_show,

@@ -89,8 +89,10 @@ Response maps(NodeView& node) {
 
 /// The name in a path or query, its port checked against the services.
 Result<BackendName> named_backend(NodeView& node, std::string_view text) {
-    BackendName name = SLC_TRY(parse_backend_name(text), "backend");
-    if (name.port) SLC_CHECK(check_port(node.status(), name), "backend");
+    auto name = parse_backend_name(text);
+    if (!name || !name->port) return name;
+    auto checked = check_port(node.status(), *name);
+    if (!checked) return fail(std::move(checked).error());
     return name;
 }
 

@@ -131,6 +131,10 @@ BASH_COMPLETIONS = {
     "sluice status --output j": ["json"],
     "sluice -o json reasons --a": ["--all"],
     "sluice completion f": ["fish"],
+    "sluice backend set --state d": ["down", "drain"],
+    "sluice backend re": ["reset"],
+    "sluice flow purge --class e": ["embryonic", "established"],
+    "sluice flow list --l": ["--limit"],
     "sluice agent run --xdp-mode n": ["native"],
     "sluice agent run --k": ["--keep"],
 }
