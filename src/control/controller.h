@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -51,6 +52,8 @@ class Controller : public NodeView {
         std::string bpffs = "/sys/fs/bpf/sluice";
         std::string state_dir = "/var/lib/sluice";
         bool verbose = false;  ///< Verifier logs whole, to standard error.
+        /// The clock of planned changes; the steady one when nothing is set.
+        std::function<plan::Instant()> clock;
     };
 
     static Result<std::unique_ptr<Controller>> open(Options options);
@@ -122,7 +125,7 @@ class Controller : public NodeView {
     std::set<std::uint32_t> remembered_members() const;
     void mark_dead(Live& next) const;
     void take_over_changes(Live& next);
-    static plan::Instant now();
+    plan::Instant now() const;
     Changes::Scene scene(Live& live) const;
     void sweep(plan::Instant now);
     void on_swept();
@@ -175,7 +178,7 @@ class Controller : public NodeView {
     std::optional<Live> live_;
     OverrideStore overrides_;
     FlowSweep sweep_;
-    std::chrono::steady_clock::time_point swept_at_{};
+    plan::Instant swept_at_{0};
     bool made_flow_table_ = false;  ///< By the change that is being put into force.
     bool flows_refit_ = false;  ///< The flow table wants another size: once the last one is left.
     std::string text_;

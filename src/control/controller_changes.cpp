@@ -34,7 +34,8 @@ void merge_refusals(const plan::LiveRing& before, std::span<std::uint64_t> old,
 
 }  // namespace
 
-plan::Instant Controller::now() {
+plan::Instant Controller::now() const {
+    if (options_.clock) return options_.clock();
     return std::chrono::duration_cast<plan::Instant>(
         std::chrono::steady_clock::now().time_since_epoch());
 }
@@ -152,12 +153,12 @@ void Controller::on_change_tick() {
 
 void Controller::sweep(plan::Instant at) {
     const bool busy = !live_->changes->settled() || state_->flows().leaving();
+    if (swept_at_.count() != 0 && at < swept_at_ + (busy ? kBusyPause : kIdlePause)) return;
     const auto start = std::chrono::steady_clock::now();
-    if (start < swept_at_ + (busy ? kBusyPause : kIdlePause)) return;
     do {
         if (sweep_.step(state_->flows(), scene(*live_), *live_->changes, live_->lifetimes, at,
                         kBucketsAtOnce)) {
-            swept_at_ = std::chrono::steady_clock::now();
+            swept_at_ = at;
             retire_members();
             return;
         }

@@ -154,11 +154,11 @@ enum class FlowClass { embryonic, established, closing, datagram };
 
 /// Which remembered flows. Everything that is set must hold.
 struct FlowQuery {
-    std::string group;  ///< Empty: any. A service's name stands for its group.
-    std::optional<IpAddress> backend;
-    std::optional<FlowClass> flow_class;
-    std::optional<std::chrono::seconds> min_age;  ///< Since the last packet.
-    std::optional<std::chrono::seconds> max_age;
+    std::string group{};  ///< Empty: any. A service's name stands for its group.
+    std::optional<IpAddress> backend{};
+    std::optional<FlowClass> flow_class{};
+    std::optional<std::chrono::seconds> min_age{};  ///< Since the last packet.
+    std::optional<std::chrono::seconds> max_age{};
 };
 
 /// A remembered flow. Its tuple is not kept: a fingerprint of it is.
