@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "bench/flow_bench.h"
 #include "bench/gate.h"
 #include "bench/latency_bench.h"
 #include "bench/live_bench.h"
@@ -58,6 +59,17 @@ int run(int argc, char** argv) {
     ring_command->add_option("--json", ring.json, "file, or - for standard output");
     ring_command->callback(
         [&] { chosen = [&] { return finish(run_ring(ring, asked), asked, command, ring.json); }; });
+
+    FlowOptions flow;
+    CLI::App* flow_command =
+        app.add_subcommand("flow", "the flow table beside the kernel's LRU hashes");
+    flow_command->add_option("--sizes", flow.sizes, "flows in the tables, powers of two");
+    flow_command->add_option("--packets", flow.packets, "of a measurement, on each core")
+        ->check(CLI::Range(1000u, 4000000u));
+    flow_command->add_option("--rounds", flow.rounds)->check(CLI::Range(1u, 1000u));
+    flow_command->add_option("--json", flow.json, "file, or - for standard output");
+    flow_command->callback(
+        [&] { chosen = [&] { return finish(run_flow(flow, asked), asked, command, flow.json); }; });
 
     PacketOptions packet;
     CLI::App* packet_command =

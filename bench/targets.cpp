@@ -12,6 +12,7 @@
 #include <limits>
 
 #include "bench_classic.h"
+#include "plan/flow_plan.h"
 #include "plan/header_template.h"
 
 namespace sluice::bench {
@@ -118,7 +119,7 @@ Result<SluiceTarget> SluiceTarget::load(const config::Config& config, const HopO
     auto state =
         SLC_TRY(kernel::StateMaps::open("", {image.highest_service + 1, image.highest_member + 1,
                                              image.highest_customer + 1, image.highest_policy + 1,
-                                             options.frag_buckets}),
+                                             options.frag_buckets, plan::flow_geometry(config)}),
                 "sluice");
     // The instruction set of Linux 6.6, or else that of every kernel before.
     kernel::LoadOptions load;
