@@ -183,16 +183,18 @@ SLC_HASH_FN slc_u8 slc_flow_lifetime(const struct slc_flow_ask *ask, slc_u32 flo
 
 /*
  * Ticks that an entry of class `was` with `left` ticks has after a packet. A later packet renews;
- * FIN and RST shorten, any later packet restores. A SYN renews an embryonic entry only: an off-path
- * sender must not keep a drained backend's flows alive. Within a class life is never shortened, and
- * never where connections share the entry: the packet may be another's.
+ * FIN and RST shorten, any later packet restores. A SYN gives any entry that it follows at least
+ * the embryonic lifetime: it may begin a connection with the ports of an older one, and must be
+ * followed by its own handshake. Within a class life is never shortened, and never where
+ * connections share the entry: the packet may be another's.
  */
 SLC_HASH_FN slc_u8 slc_flow_life_after(const struct slc_flow_ask *ask, slc_u32 was, slc_u8 left)
 {
     slc_u32 now = slc_flow_next_class(ask->kind, was, ask->shared);
-    slc_u8 life = slc_flow_lifetime(ask, now);
+    slc_u8 life =
+        slc_flow_lifetime(ask, ask->kind == SLC_FLOW_SYN ? (slc_u32)SLC_FLOW_EMBRYONIC : now);
 
-    if (ask->kind == SLC_FLOW_LOOK || (ask->kind == SLC_FLOW_SYN && was != SLC_FLOW_EMBRYONIC))
+    if (ask->kind == SLC_FLOW_LOOK)
         return left;
     return left > life && (now == was || ask->shared) ? left : life;
 }

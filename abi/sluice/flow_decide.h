@@ -24,6 +24,17 @@ struct slc_flow_places {
     slc_s32 old_coarser; /* log2 of how many ticks make one of the old table; below 0: finer */
 };
 
+/*
+ * An entry of this flow that has expired must not come to life again when its age wraps because
+ * nobody sweeps: its tuple may belong to another connection by then. It loses its fingerprint and
+ * keeps its place, which may not be reused yet and is freed like any other.
+ */
+SLC_FLOW_FN void slc_flow_disown(slc_u64 *place, slc_u64 entry)
+{
+    if (SLC_FLOW_MEMBER_OF(entry))
+        __sync_val_compare_and_swap(place, entry, entry & ~SLC_FLOW_FINGERPRINT_MASK);
+}
+
 /* Index of the live entry of this flow whose member fits, or -1. *dead becomes an entry of it whose
  * member is DOWN, and stays as it was when there is none. */
 SLC_FLOW_FN int slc_flow_find(struct slc_flow_bucket *bucket, const struct slc_flow_ask *ask,
@@ -33,8 +44,12 @@ SLC_FLOW_FN int slc_flow_find(struct slc_flow_bucket *bucket, const struct slc_f
         slc_u64 entry = *(volatile slc_u64 *)&bucket->entry[i];
         int fit;
 
-        if (((entry ^ ask->hash) & SLC_FLOW_FINGERPRINT_MASK) || !slc_flow_is_alive(entry, tick))
+        if ((entry ^ ask->hash) & SLC_FLOW_FINGERPRINT_MASK)
             continue;
+        if (!slc_flow_is_alive(entry, tick)) {
+            slc_flow_disown(&bucket->entry[i], entry);
+            continue;
+        }
         fit = SLC_FLOW_MEMBER(env, SLC_FLOW_MEMBER_OF(entry), ask->group);
         if (fit == SLC_FLOW_FITS) {
             *found = entry;
@@ -173,6 +188,9 @@ SLC_FLOW_FN void slc_flow_move(const struct slc_flow_places *at, const struct sl
  *   open, SYN, no room, or held            previous
  *   open, any other                        previous, and it is remembered
  *
+ * Where connections share a flow (source affinity) a SYN is any other packet: an older connection
+ * of the same client may be silent, and must find its backend when it speaks again.
+ *
  * A slot is held from the first refusal on until refusals have ceased for as long as a handshake
  * may be in flight: a SYN that was refused, went to `previous` and comes again must not find room
  * and go elsewhere while the first answer is on its way.
@@ -183,7 +201,7 @@ SLC_FLOW_FN void slc_flow_decide(const struct slc_flow_places *at, const struct 
     slc_u32 current = SLC_SLOT_CURRENT(ask->slot), previous = SLC_SLOT_PREVIOUS(ask->slot);
     slc_u64 entry = 0, old_entry = 0, dead = 0, ignored = 0;
     slc_u32 first_class = slc_flow_first_class(ask->kind);
-    int i, old_i = -1;
+    int i, old_i = -1, is_new = ask->kind == SLC_FLOW_SYN && !ask->shared;
 
     /* The old table first: a flow that another CPU moves is in the new one before it leaves. */
     if (at->old)
@@ -205,9 +223,8 @@ SLC_FLOW_FN void slc_flow_decide(const struct slc_flow_places *at, const struct 
             answer->insert = slc_flow_remember(at, ask, env, current, first_class, dead);
         return;
     }
-    answer->held =
-        ask->kind == SLC_FLOW_SYN && (ask->slot & (SLC_SLOT_REFUSED | SLC_SLOT_HELD)) != 0;
-    if (ask->kind == SLC_FLOW_SYN && !answer->held) {
+    answer->held = is_new && (ask->slot & (SLC_SLOT_REFUSED | SLC_SLOT_HELD)) != 0;
+    if (is_new && !answer->held) {
         if (!current)
             return;
         answer->insert = slc_flow_remember(at, ask, env, current, first_class, dead);

@@ -128,13 +128,46 @@ TEST(RememberedFlow, is_renewed_shortened_and_restored_by_class) {
     }
 }
 
-TEST(RememberedFlow, is_not_touched_by_a_syn_once_it_is_established_or_closing) {
+TEST(RememberedFlow, outlives_the_handshake_of_a_syn_that_follows_it_and_keeps_its_class) {
     for (const slc_u32 flow_class : {SLC_FLOW_ESTABLISHED, SLC_FLOW_CLOSING, SLC_FLOW_DATAGRAM}) {
-        Rig rig;
-        const slc_u64 before = rig.put(kFlow, flow_class, kAnother, 3);
-        for (int i = 0; i < 3; ++i) rig.send(SLC_FLOW_SYN, kFlow, kOpen);
-        EXPECT_EQ(rig.entry_of(kFlow), before);
+        for (const int left : {0, kEmbryonic - 1, kEmbryonic + 0, kEmbryonic + 1}) {
+            Rig rig;
+            rig.put(kFlow, flow_class, kAnother, static_cast<slc_u32>(left));
+            for (int i = 0; i < 3; ++i)
+                EXPECT_EQ(rig.send(SLC_FLOW_SYN, kFlow, kOpen), memory(kAnother));
+            EXPECT_EQ(SLC_FLOW_CLASS_OF(rig.entry_of(kFlow)), flow_class);
+            EXPECT_EQ(slc_flow_left(rig.entry_of(kFlow), rig.tick),
+                      std::max<int>(left, kEmbryonic));
+        }
     }
+}
+
+TEST(ExpiredFlow, never_lives_again_once_a_packet_of_its_tuple_has_come) {
+    for (const slc_u64 slot : {kUnmarked, kMarked, kOpen, kHeld}) {
+        for (const slc_u8 kind : kPacketKinds) {
+            for (const slc_u32 expired_for : {1u, 2u, 31u}) {
+                Rig rig;
+                rig.put(kFlow, SLC_FLOW_ESTABLISHED, kAnother, 0);
+                rig.tick += expired_for;
+                rig.send(kind, kFlow, slot);
+                // Its age wraps: no sweep has come.
+                rig.tick += 256 - expired_for;
+                EXPECT_NE(rig.send(SLC_FLOW_LOOK, kFlow, slot).member, kAnother);
+                EXPECT_LE(rig.used(1), 2u);
+                EXPECT_EQ(rig.used(1), rig.table.count()) << "it is still on its account";
+            }
+        }
+    }
+}
+
+TEST(SharedFlow, treats_a_syn_of_an_unknown_client_as_any_other_packet) {
+    Rig rig;
+    rig.shared = true;
+    EXPECT_EQ(rig.send(SLC_FLOW_SYN, kFlow, kOpen), previous(kIn));
+    EXPECT_EQ(rig.send(SLC_FLOW_PACKET, kFlow, kOpen), memory(kOld));
+    rig.crowd(hash_in(3, 1), SLC_FLOW_WAYS);
+    EXPECT_EQ(rig.send(SLC_FLOW_SYN, hash_in(3, 2), kOpen), previous(kFull));
+    EXPECT_EQ(rig.send(SLC_FLOW_SYN, hash_in(3, 2), kHeld), previous(kFull)) << "not for the hold";
 }
 
 TEST(RememberedFlow, lives_its_lifetime_to_the_last_tick_and_not_one_more) {

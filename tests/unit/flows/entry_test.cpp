@@ -155,9 +155,11 @@ TEST(FlowLife, after_a_packet) {
     // Lifetimes 20 embryonic, 200 established, 30 closing, 16 datagram.
     const Row rows[] = {
         {"a SYN renews an embryonic entry", SLC_FLOW_SYN, false, kEmbryonicClass, 3, 20},
-        {"a SYN leaves an established one", SLC_FLOW_SYN, false, kEstablishedClass, 3, 3},
-        {"a SYN leaves a closing one", SLC_FLOW_SYN, false, kClosingClass, 3, 3},
-        {"a SYN leaves a datagram's", SLC_FLOW_SYN, false, kDatagramClass, 3, 3},
+        {"a SYN gives an established one a handshake's life", SLC_FLOW_SYN, false,
+         kEstablishedClass, 3, 20},
+        {"or leaves it the longer one that it has", SLC_FLOW_SYN, false, kEstablishedClass, 21, 21},
+        {"a SYN gives a closing one a handshake's life", SLC_FLOW_SYN, false, kClosingClass, 3, 20},
+        {"a SYN gives a datagram's a handshake's life", SLC_FLOW_SYN, false, kDatagramClass, 3, 20},
         {"a packet establishes", SLC_FLOW_PACKET, false, kEmbryonicClass, 3, 200},
         {"a packet renews", SLC_FLOW_PACKET, false, kEstablishedClass, 3, 200},
         {"a packet restores", SLC_FLOW_PACKET, false, kClosingClass, 30, 200},
@@ -174,7 +176,7 @@ TEST(FlowLife, after_a_packet) {
         {"UDP beside a shared connection does not shorten", SLC_FLOW_UDP, true, kEstablishedClass,
          190, 190},
         {"and TCP beside UDP lengthens", SLC_FLOW_PACKET, true, kDatagramClass, 3, 200},
-        {"a shared SYN renews nobody", SLC_FLOW_SYN, true, kEstablishedClass, 3, 3},
+        {"a shared SYN does no more", SLC_FLOW_SYN, true, kEstablishedClass, 3, 20},
     };
     for (const Row& row : rows) {
         slc_flow_ask ask{};

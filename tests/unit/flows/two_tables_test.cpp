@@ -97,11 +97,11 @@ TEST(TableBeingLeft, measures_life_in_ticks_of_its_own) {
     struct Row {
         slc_s32 coarser;
         slc_u8 left;      ///< In the old table.
-        slc_u8 kept;      ///< In the new one, by a SYN, which does not renew.
+        slc_u8 kept;      ///< In the new one, by a SYN: no less than 20.
         slc_u8 restored;  ///< In the old one, where there is no room, by a packet.
     };
     for (const Row& row : {Row{0, 100, 100, 200}, Row{1, 40, 80, 100}, Row{3, 224, 224, 25},
-                           Row{-1, 51, 26, 224}, Row{-2, 3, 1, 224}}) {
+                           Row{-1, 51, 26, 224}, Row{-2, 3, 20, 224}}) {
         Moving moving(SLC_FLOW_MIN_LOG2 + 2, row.coarser);
         moving.put_old(kFlow, SLC_FLOW_ESTABLISHED, kAnother, row.left);
         moving.rig.send(SLC_FLOW_SYN, kFlow, kOpen);
@@ -127,12 +127,14 @@ TEST(TableBeingLeft, comes_second) {
 TEST(TableBeingLeft, does_not_count_for_the_dead_the_foreign_and_the_expired) {
     for (const int what : {0, 1, 2}) {
         Moving moving;
-        const slc_u64 before = moving.put_old(kFlow, SLC_FLOW_ESTABLISHED,
-                                              what == 1 ? kForeign : kAnother, what == 2 ? -1 : 50);
+        slc_u64 before = moving.put_old(kFlow, SLC_FLOW_ESTABLISHED,
+                                        what == 1 ? kForeign : kAnother, what == 2 ? -1 : 50);
         moving.rig.world.members[kAnother].down = what == 0;
         EXPECT_EQ(moving.rig.send(SLC_FLOW_PACKET, kFlow, kOpen),
                   (Want{kOld, SLC_FLOW_BY_PREVIOUS, SLC_FLOW_INSERTED}));
+        if (what == 2) before = 0;  // It is there, but nobody's.
         EXPECT_EQ(moving.rig.entry_of(moving.before, kFlow), before);
+        EXPECT_EQ(moving.before.count(), 1u);
     }
 }
 
