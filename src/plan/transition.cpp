@@ -140,7 +140,12 @@ void RingTransition::aim_tracked(std::span<const std::uint32_t> owners, Instant 
             entry.overdue = false;
             --overdue_;
         }
-        if (entry.phase == Phase::closed && SLC_SLOT_CURRENT(word(entry.slot)) != owner)
+        if (entry.phase != Phase::closed || SLC_SLOT_CURRENT(word(entry.slot)) == owner) continue;
+        // Nobody's packets are nobody's to lose: no preparation.
+        if (SLC_SLOT_CURRENT(word(entry.slot)) == 0)
+            modify(slots_[entry.slot],
+                   [&](std::uint64_t) { return SLC_SLOT_MAKE(owner, owner, SLC_SLOT_MARKED); });
+        else
             reopen(entry, now);
     }
 }
