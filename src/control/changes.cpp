@@ -90,8 +90,7 @@ bool Changes::is_dead(const config::Group& group, const config::Backend& effecti
     return effective.state == BackendState::down && group.on_down == config::OnDown::replace;
 }
 
-void Changes::aim(const Scene& scene, plan::Instant now, std::optional<std::size_t> group,
-                  std::chrono::milliseconds deadline) {
+void Changes::aim(const Scene& scene, plan::Instant now, std::optional<std::size_t> group) {
     for (std::size_t i = 0; i < rings_.size(); ++i) {
         const plan::ImageRing& ring = scene.image.ring_list[i];
         if (ring.empty || (group && ring.group != *group)) continue;
@@ -102,13 +101,12 @@ void Changes::aim(const Scene& scene, plan::Instant now, std::optional<std::size
                 dead.push_back(scene.ids.members.find(plan::member_name(owner, backend)));
         std::sort(dead.begin(), dead.end());
         const auto owners = plan::ring_owners(scene.config, scene.ids, scene.overrides, ring);
-        const std::chrono::milliseconds own = owner.deadline;
         rings_[i].aim(
             owners,
             [&dead](std::uint32_t member) {
                 return std::binary_search(dead.begin(), dead.end(), member);
             },
-            now, deadline.count() > 0 ? deadline : own);
+            now, owner.deadline);
         for (const auto& backend : owner.backends) {
             const std::uint32_t id = scene.ids.members.find(plan::member_name(owner, backend));
             scene.generation.set_down(id, std::binary_search(dead.begin(), dead.end(), id));

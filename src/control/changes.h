@@ -35,9 +35,9 @@ class Changes {
     Changes(const Scene& scene, plan::Instant now, const Changes* before,
             const plan::LiveRings& live);
 
-    /// Towards what is wanted now, for one group or all. A deadline of 0 is the group's own.
-    void aim(const Scene& scene, plan::Instant now, std::optional<std::size_t> group = std::nullopt,
-             std::chrono::milliseconds deadline = {});
+    /// Towards what is wanted now, for one group or all; by the group's own deadline.
+    void aim(const Scene& scene, plan::Instant now,
+             std::optional<std::size_t> group = std::nullopt);
     /// A deadline for what concerns one member of the group.
     void limit(std::size_t group, std::uint32_t member, plan::Instant deadline);
     void step(const Scene& scene, plan::Instant now);

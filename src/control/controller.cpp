@@ -160,7 +160,7 @@ Result<Controller::Live> Controller::prepare(config::Config config) {
         next.members_at[next.image.members[i].address].push_back(i);
         next.addresses.emplace(next.image.members[i].id, next.image.members[i].address);
     }
-    next.lifetimes = group_lifetimes(next.config, next.image.node.flow_shift);
+    next.lifetimes = group_lifetimes(next.config);
     mark_dead(next);
     return next;
 }

@@ -195,6 +195,7 @@ void Controller::settle_flow_table() {
                       totals.began >= live_->since;
     if (!left && !(flows_refit_ && !flows.leaving())) return;
     flows.drop_leaving();
+    flows_refit_ = false;  // Once: a size that cannot be had must not be tried every second.
     auto outcome = put_into_force(live_->config, std::string(text_));
     log_event(outcome ? LogLevel::info : LogLevel::error, "flows.resized",
               {{"entries", std::to_string(flows.current().geometry.entries())},
@@ -280,10 +281,10 @@ Result<BackendStatus> Controller::order(const BackendOrder& order) {
     if (changes) overrides_.set(name, {order.state, order.weight}, until);
     // In effect first: a failed backend must not wait for a disk.
     const plan::Instant at = now();
-    const std::chrono::milliseconds deadline = order.deadline.value_or(std::chrono::seconds(0));
-    live_->changes->aim(scene(*live_), at, member.group, deadline);
+    live_->changes->aim(scene(*live_), at, member.group);
+    // Only where this member is concerned: a ring may move slots between others, too.
     if (order.deadline && order.deadline->count() > 0)
-        live_->changes->limit(member.group, member.id, at + deadline);
+        live_->changes->limit(member.group, member.id, at + *order.deadline);
     announce_order(order, name);
     auto saved = overrides_.save();
     if (!saved) return fail(std::move(saved).error().in("in force, but not kept for a restart"));

@@ -34,21 +34,26 @@ std::vector<OwnerStatus> owners(const std::map<std::string, std::uint32_t>& name
     return out;
 }
 
-/// Slots by owner, and all slots of each group.
+/// Slots by member id, and all slots of each group.
 struct RingShares {
-    std::map<std::uint32_t, std::uint64_t> of_member;
-    std::map<std::size_t, std::uint64_t> of_group;
+    std::vector<std::uint64_t> of_member;
+    std::vector<std::uint64_t> of_group;
 };
 
-RingShares ring_shares(const plan::Image& image, const kernel::Generation& generation) {
+RingShares ring_shares(const plan::Image& image, const kernel::Generation& generation,
+                       std::size_t groups) {
     RingShares out;
+    out.of_member.resize(generation.members().size());
+    out.of_group.resize(groups);
     const auto slots = generation.slots();
     for (const auto& ring : image.ring_list) {
         if (ring.empty) continue;
         const std::uint64_t size = std::uint64_t{1} << ring.log2;
         out.of_group[ring.group] += size;
-        for (std::uint64_t i = 0; i < size; ++i)
-            ++out.of_member[SLC_SLOT_CURRENT(slots[ring.offset + i])];
+        for (std::uint64_t i = 0; i < size; ++i) {
+            const std::uint32_t owner = SLC_SLOT_CURRENT(slots[ring.offset + i]);
+            if (owner < out.of_member.size()) ++out.of_member[owner];
+        }
     }
     return out;
 }
@@ -132,7 +137,8 @@ BackendStatus Controller::describe(const plan::ImageMember& member) const {
 
 void Controller::fill_backends(NodeStatus& out) const {
     const auto counters = state_->members();
-    RingShares shares = ring_shares(live_->image, *live_->generation);
+    const RingShares shares =
+        ring_shares(live_->image, *live_->generation, live_->config.groups.size());
     std::map<std::uint32_t, plan::TransitionCounts> changing;
     for (std::size_t i = 0; i < live_->changes->size(); ++i)
         for (const auto& [member, counts] : live_->changes->ring(i).counts_by_member())
@@ -240,8 +246,15 @@ void Controller::fill_problems(NodeStatus& out) const {
         if (service.forward != config::Forward::local && service.backends_ready == 0)
             problem("service " + service.name + ": no backend can be reached");
     for (const auto& backend : out.backends)
-        if (!backend.why.empty())
+        if (!backend.why.empty() && !backend.retired)
             problem("backend " + backend.group + "/" + backend.address.text() + ": " + backend.why);
+    for (std::size_t i = 0; i < live_->changes->size(); ++i)
+        if (const auto held = live_->changes->ring(i).counts().held; held != 0)
+            out.problems.push_back("group " +
+                                   live_->config.groups[live_->image.ring_list[i].group].name +
+                                   ": " + std::to_string(held) +
+                                   " slots are held, because flows find no room in the flow "
+                                   "table: sluice map list -o wide");
     if (!live_->config.node.has_ring_secret)
         out.problems.push_back(
             "node.ring_secret is not set: anybody can compute which backend a flow goes to");

@@ -23,10 +23,11 @@ std::uint32_t group_number(const kernel::Generation& generation, std::uint32_t m
 
 }  // namespace
 
-std::chrono::milliseconds flow_age(std::uint64_t entry, std::uint32_t tick, std::uint8_t lifetime,
+std::chrono::milliseconds flow_age(std::uint64_t entry, std::uint32_t tick,
+                                   std::chrono::seconds lifetime,
                                    const plan::FlowGeometry& geometry) {
-    const std::uint8_t left = slc_flow_left(entry, tick);
-    const int ticks = std::max(0, int{lifetime} - int{left});
+    const int whole = plan::ticks_of(lifetime, geometry.shift);
+    const int ticks = std::max(0, whole - int{slc_flow_left(entry, tick)});
     return std::chrono::duration_cast<std::chrono::milliseconds>(geometry.tick() * ticks);
 }
 
@@ -38,14 +39,18 @@ bool free_entry(std::uint64_t& place, std::uint64_t seen, kernel::Generation& ge
     return true;
 }
 
-FlowSweep::Lifetimes group_lifetimes(const config::Config& config, std::uint8_t shift) {
+FlowSweep::Lifetimes group_lifetimes(const config::Config& config) {
     FlowSweep::Lifetimes out(config.groups.size() + 1);
     for (const auto& service : config.services) {
         if (service.forward == config::Forward::local) continue;
-        slc_service record{};
-        plan::fill_flow_fields(service, shift, record);
-        for (std::size_t c = 0; c < SLC_FLOW_CLASSES; ++c)
-            out[service.group + 1][c] = std::max(out[service.group + 1][c], record.lifetime[c]);
+        const auto raise = [&](slc_flow_class kind, std::chrono::seconds lifetime) {
+            auto& longest = out[service.group + 1][kind];
+            longest = std::max(longest, lifetime);
+        };
+        raise(SLC_FLOW_EMBRYONIC, service.lifetimes.embryonic);
+        raise(SLC_FLOW_ESTABLISHED, service.lifetimes.established);
+        raise(SLC_FLOW_CLOSING, service.lifetimes.closing);
+        raise(SLC_FLOW_DATAGRAM, service.lifetimes.udp);
     }
     return out;
 }

@@ -31,7 +31,7 @@ struct FlowTotals {
 class FlowSweep {
  public:
     /// How long flows of each class live, by group number: the longest of its services.
-    using Lifetimes = std::vector<std::array<std::uint8_t, SLC_FLOW_CLASSES>>;
+    using Lifetimes = std::vector<std::array<std::chrono::seconds, SLC_FLOW_CLASSES>>;
 
     /// One step of at most `buckets`. True when it ended a pass: totals() is new, and the rings
     /// have been told.
@@ -64,13 +64,14 @@ class FlowSweep {
 };
 
 /// Age of an entry: the time since its last packet, to a tick.
-std::chrono::milliseconds flow_age(std::uint64_t entry, std::uint32_t tick, std::uint8_t lifetime,
+std::chrono::milliseconds flow_age(std::uint64_t entry, std::uint32_t tick,
+                                   std::chrono::seconds lifetime,
                                    const plan::FlowGeometry& geometry);
 
 /// Frees an entry if it is still what was seen; the account of its group is lowered.
 bool free_entry(std::uint64_t& place, std::uint64_t seen, kernel::Generation& generation);
 
 /// The longest lifetimes of the services on each group, by group number.
-FlowSweep::Lifetimes group_lifetimes(const config::Config& config, std::uint8_t shift);
+FlowSweep::Lifetimes group_lifetimes(const config::Config& config);
 
 }  // namespace sluice::control
