@@ -71,7 +71,10 @@ void BpfObject::Close::operator()(bpf_object* object) const {
     ::bpf_object__close(object);
 }
 
-BpfObject::BpfObject(ObjectName name, bpf_object* object) : name_(name), object_(object) {}
+BpfObject::BpfObject(ObjectName name, bpf_object* object) : name_(name), object_(object) {
+    const bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, object) map_names_.emplace_back(::bpf_map__name(map));
+}
 BpfObject::BpfObject(BpfObject&&) noexcept = default;
 BpfObject& BpfObject::operator=(BpfObject&&) noexcept = default;
 BpfObject::~BpfObject() = default;
@@ -89,7 +92,7 @@ Result<BpfObject> BpfObject::open(ObjectName name, InstructionSet isa) {
 }
 
 Result<void> BpfObject::set_max_entries(const char* map, std::uint32_t entries) {
-    bpf_map* found = ::bpf_object__find_map_by_name(object_.get(), map);
+    bpf_map* found = find_map(map);
     if (found == nullptr) return fail(Errc::internal, std::string("no map ") + map);
     const int error = ::bpf_map__set_max_entries(found, entries);
     if (error != 0) return fail(sys_error(-error, std::string("size map ") + map));
@@ -98,7 +101,7 @@ Result<void> BpfObject::set_max_entries(const char* map, std::uint32_t entries) 
 
 Result<void> BpfObject::set_value_size(const char* map, std::size_t bytes) {
     constexpr std::size_t kMost = std::size_t{1} << 29;  // BPF_MAX_VAR_OFF
-    bpf_map* found = ::bpf_object__find_map_by_name(object_.get(), map);
+    bpf_map* found = find_map(map);
     if (found == nullptr) return fail(Errc::internal, std::string("no map ") + map);
     if (bytes >= kMost)
         return fail(Errc::limit, std::string("map ") + map + " would need " +
@@ -109,7 +112,7 @@ Result<void> BpfObject::set_value_size(const char* map, std::size_t bytes) {
 }
 
 Result<void> BpfObject::reuse_map(const char* map, int fd) {
-    bpf_map* found = ::bpf_object__find_map_by_name(object_.get(), map);
+    bpf_map* found = find_map(map);
     if (found == nullptr) return fail(Errc::internal, std::string("no map ") + map);
     const int error = ::bpf_map__reuse_fd(found, fd);
     if (error != 0) return fail(sys_error(-error, std::string("reuse map ") + map));
@@ -124,7 +127,7 @@ Result<void> BpfObject::leave_out_program(const char* program) {
 }
 
 Result<void> BpfObject::leave_out_map(const char* map) {
-    bpf_map* found = ::bpf_object__find_map_by_name(object_.get(), map);
+    bpf_map* found = find_map(map);
     if (found == nullptr) return fail(Errc::internal, std::string("no map ") + map);
     ::bpf_map__set_autocreate(found, false);
     return {};
@@ -170,7 +173,7 @@ Result<void> BpfObject::load(std::string* verbose_log) {
 }
 
 int BpfObject::map_fd(const char* map) const {
-    const bpf_map* found = ::bpf_object__find_map_by_name(object_.get(), map);
+    const bpf_map* found = find_map(map);
     return found == nullptr ? -1 : ::bpf_map__fd(found);
 }
 
@@ -181,11 +184,18 @@ int BpfObject::program_fd(const char* program) const {
 
 std::vector<std::string> BpfObject::map_names() const {
     std::vector<std::string> out;
-    const bpf_map* map = nullptr;
-    bpf_object__for_each_map(map, object_.get()) {
-        if (::bpf_map__fd(map) >= 0) out.emplace_back(::bpf_map__name(map));
-    }
+    for (const std::string& name : map_names_)
+        if (map_fd(name.c_str()) >= 0) out.push_back(name);
     return out;
+}
+
+bpf_map* BpfObject::find_map(std::string_view map) const {
+    bpf_map* found = nullptr;
+    std::size_t at = 0;
+    bpf_object__for_each_map(found, object_.get()) {
+        if (map_names_[at++] == map) return found;
+    }
+    return nullptr;
 }
 
 std::vector<ProgramInfo> BpfObject::programs() const {

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "kernel/instruction_set.h"
 
+struct bpf_map;
 struct bpf_object;
 
 namespace sluice::kernel {
@@ -64,9 +65,13 @@ class BpfObject {
         void operator()(bpf_object* object) const;
     };
     BpfObject(ObjectName name, bpf_object* object);
+    [[nodiscard]] bpf_map* find_map(std::string_view map) const;
 
     ObjectName name_;
     std::unique_ptr<bpf_object, Close> object_;
+    /// Names as the object declares them, in libbpf's order: a map that is reused is renamed by
+    /// libbpf to what its maker called it, and two maps may then have one name.
+    std::vector<std::string> map_names_;
 };
 
 /// The line of a verifier log that says what is wrong, or the last one.
