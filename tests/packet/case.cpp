@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/packet/case.h"
 
+#include <fmt/format.h>
+
 namespace sluice::packet {
 
 const char* label_of(Reason reason) {
@@ -30,6 +32,12 @@ const char* name_of(Verdict verdict) {
             return "redirect";
     }
     return "?";
+}
+
+std::string text_of(const FlowCounts& counts) {
+    return fmt::format("hits {} misses {} inserts {} full {} ceiling {} held {} unknown ids {}",
+                       counts.hits, counts.misses, counts.inserts, counts.refused_full,
+                       counts.refused_ceiling, counts.held, counts.ids_unknown);
 }
 
 Want tx(Reason reason, Packet frame) {

@@ -15,6 +15,7 @@
 /// Any other number is as 5.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@
 #include "tests/packet/packet.h"
 
 namespace sluice::packet {
+
+class Bench;
 
 enum class Reason : std::uint16_t {
 #define SLC_REASON(symbol, label, text, remedy) symbol,
@@ -59,16 +62,32 @@ struct Flow {
     std::optional<std::uint32_t> fragment_id = {};  ///< A later fragment: hashed by this instead.
 };
 
+/// What a packet adds to slc_flow_counter. Zero in steady slots, whatever comes.
+struct FlowCounts {
+    std::uint64_t hits = 0;
+    std::uint64_t misses = 0;
+    std::uint64_t inserts = 0;
+    std::uint64_t refused_full = 0;
+    std::uint64_t refused_ceiling = 0;
+    std::uint64_t held = 0;
+    std::uint64_t ids_unknown = 0;
+    bool operator==(const FlowCounts&) const = default;
+};
+
+std::string text_of(const FlowCounts& counts);
+
 struct Case {
     std::string name;
     std::string config;
-    std::vector<Packet> before = {};  ///< Run first, with whatever outcome.
+    std::function<void(Bench&)> prepare = {};  ///< Makes slots, entries and members what is wanted.
+    std::vector<Packet> before = {};           ///< Run first, with whatever outcome.
     Packet in;
     Want want;
     std::string service =
         {};  ///< Its counter must move; empty: none may, unless the frame is sent.
     std::string backend = {};  ///< Its counter must move.
     std::optional<Flow> flow = {};
+    FlowCounts counts = {};  ///< Of the service, if any.
     bool inner_sums = true;  ///< The transport sum inside is right, so that verify.py checks it.
 };
 

@@ -52,6 +52,22 @@ std::vector<Value> per_cpu_column(int fd, std::size_t count) {
     return column;
 }
 
+void forget(const kernel::FlowTable& table) {
+    for (slc_flow_bucket& bucket : table.buckets())
+        if (!std::ranges::all_of(bucket.entry, [](slc_u64 entry) { return entry == 0; }))
+            bucket = {};
+}
+
+FlowCounts difference(const FlowCounts& now, const FlowCounts& was) {
+    return {now.hits - was.hits,
+            now.misses - was.misses,
+            now.inserts - was.inserts,
+            now.refused_full - was.refused_full,
+            now.refused_ceiling - was.refused_ceiling,
+            now.held - was.held,
+            now.ids_unknown - was.ids_unknown};
+}
+
 std::uint32_t entries_of(int fd) {
     bpf_map_info info{};
     __u32 size = sizeof info;
@@ -138,34 +154,38 @@ Result<std::unique_ptr<Bench>> Bench::open(const std::string& file) {
     return from(std::move(outcome.config));
 }
 
-Result<std::unique_ptr<Bench>> Bench::from(config::Config config,
-                                           const std::function<void(plan::Image&)>& spoil) {
+Result<std::unique_ptr<Bench>> Bench::from(config::Config config, const BenchOptions& options) {
     std::unique_ptr<Bench> bench(new Bench);
     bench->config_ = std::move(config);
-    SLC_CHECK(bench->load(spoil), "bench " + bench->config_.node.name);
+    SLC_CHECK(bench->load(options), "bench " + bench->config_.node.name);
     return bench;
 }
 
-Result<void> Bench::load(const std::function<void(plan::Image&)>& spoil) {
+Result<void> Bench::load(const BenchOptions& options) {
     plan::CompileOptions compiling;
     compiling.table_seed = 0x5eed;
     compiling.frag_buckets = kFragBuckets;
     image_ = SLC_TRY(plan::compile(config_, ids_, compiling), "compile");
-    if (spoil) spoil(image_);
+    if (options.spoil) options.spoil(image_);
+    const plan::FlowGeometry flows = plan::flow_geometry(config_);
     const kernel::StateSizes sizes{.services = image_.highest_service + 1,
                                    .members = image_.highest_member + 1,
                                    .customers = image_.highest_customer + 1,
                                    .policies = image_.highest_policy + 1,
-                                   .frag_buckets = kFragBuckets};
+                                   .frag_buckets = kFragBuckets,
+                                   .flows = options.leaving.value_or(flows)};
     state_ =
         std::make_unique<kernel::StateMaps>(SLC_TRY(kernel::StateMaps::open("", sizes), "state"));
+    if (options.leaving) SLC_TRY(state_->flows().fit(flows), "state");
     kernel::LoadOptions loading;
     loading.isa = instruction_set();
     loading.next = config_.node.next;
     generation_ = std::make_unique<kernel::Generation>(
         SLC_TRY(kernel::Generation::load(image_, *state_, loading), "generation"));
     reasons_ = std::make_unique<ReasonReader>(state_fd("slc_reason_counters"));
-    return resolve_members();
+    SLC_CHECK(resolve_members(), "members");
+    members_.assign(generation_->members().begin(), generation_->members().end());
+    return {};
 }
 
 Result<void> Bench::resolve_members() {
@@ -203,9 +223,25 @@ std::vector<slc_counter> Bench::member_counters() const {
     return per_cpu_column<slc_counter>(fd, entries_of(fd));
 }
 
+FlowCounts Bench::flow_counters() const {
+    const int fd = state_fd("slc_flow_counters");
+    FlowCounts sum;
+    for (const auto& counter : per_cpu_column<slc_flow_counter>(fd, entries_of(fd))) {
+        sum.hits += counter.hits;
+        sum.misses += counter.misses;
+        sum.inserts += counter.inserts;
+        sum.refused_full += counter.refused_full;
+        sum.refused_ceiling += counter.refused_ceiling;
+        sum.held += counter.held;
+        sum.ids_unknown += counter.ids_unknown;
+    }
+    return sum;
+}
+
 Outcome Bench::run(const Bytes& frame) {
     const auto services = service_counters();
     const auto members = member_counters();
+    const FlowCounts counts = flow_counters();
     (void)reasons_->moves();
     Outcome out;
     auto run = test_run(generation_->program_fd(), frame);
@@ -215,6 +251,7 @@ Outcome Bench::run(const Bytes& frame) {
     }
     out.run = std::move(*run);
     out.reasons = reasons_->moves();
+    out.counts = difference(flow_counters(), counts);
     const auto services_now = service_counters();
     for (const auto& [name, id] : ids_.services.names()) {
         const auto &was = services[id], &now = services_now[id];
@@ -233,7 +270,17 @@ Outcome Bench::run(const Bytes& frame) {
     return out;
 }
 
+void Bench::restore_live() {
+    std::ranges::copy(image_.slots, generation_->slots().begin());
+    std::ranges::copy(image_.rings, generation_->rings().begin());
+    std::ranges::copy(image_.accounts, generation_->accounts().begin());
+    std::ranges::copy(members_, generation_->members().begin());
+    forget(flows().current());
+    if (flows().leaving()) forget(*flows().leaving());
+}
+
 void Bench::reset_state() {
+    restore_live();
     const int frags = state_fd("slc_frags");
     const slc_frag_bucket empty{};
     for (std::uint32_t i = 0; i < state_->frag_buckets(); ++i)
@@ -272,6 +319,20 @@ config::Affinity Bench::affinity_of(const std::string& service) const {
     for (const config::Service& candidate : config_.services)
         if (candidate.name == service) return candidate.affinity;
     return config::Affinity::five_tuple;
+}
+
+std::uint64_t& Bench::slot_of(const std::string& service, std::uint64_t hash) {
+    const std::uint64_t ring =
+        image_.rings.at(image_.services.at(ids_.services.find(service)).ring);
+    return generation_->slots()[SLC_RING_OFFSET(ring) + slc_slot_of(hash, SLC_RING_LOG2(ring))];
+}
+
+std::uint32_t Bench::member_of(const std::string& group, const std::string& address) const {
+    for (const plan::ImageMember& member : image_.members)
+        if (config_.groups.at(member.group).name == group && member.address.text() == address)
+            return member.id;
+    std::fprintf(stderr, "no member %s/%s\n", group.c_str(), address.c_str());
+    std::abort();
 }
 
 std::string Bench::owner_of(const std::string& service, std::uint64_t hash) const {

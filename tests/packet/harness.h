@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,28 +66,45 @@ struct Moved {
 
 struct Outcome {
     RunResult run;
+    FlowCounts counts;  ///< Over all services.
     std::vector<ReasonMove> reasons;
     std::vector<Moved> services;
     std::vector<Moved> backends;
+};
+
+/// How a bench differs from what its configuration says.
+struct BenchOptions {
+    /// May make the tables inconsistent before they are loaded.
+    std::function<void(plan::Image&)> spoil = {};
+    /// The flow table that was in use before, and is being left.
+    std::optional<plan::FlowGeometry> leaving = {};
 };
 
 class Bench {
  public:
     /// `file` is a name in tests/packet/configs.
     static Result<std::unique_ptr<Bench>> open(const std::string& file);
-    /// `spoil` may make the tables inconsistent before they are loaded.
     static Result<std::unique_ptr<Bench>> from(config::Config config,
-                                               const std::function<void(plan::Image&)>& spoil = {});
+                                               const BenchOptions& options = {});
 
     /// One frame, and every counter that it moved.
     Outcome run(const Bytes& frame);
-    /// Forgets fragments and fills the rate limiter.
+    /// Forgets fragments and flows, fills the rate limiter; slots, rings, accounts and members
+    /// become what they were when the bench was opened.
     void reset_state();
 
     [[nodiscard]] std::uint64_t hash_of(const Flow& flow, config::Affinity affinity) const;
     [[nodiscard]] config::Affinity affinity_of(const std::string& service) const;
     /// The backend that owns the slot of `hash` in the ring of `service`.
     [[nodiscard]] std::string owner_of(const std::string& service, std::uint64_t hash) const;
+
+    /// The slot of `hash` in the ring of `service`, live.
+    std::uint64_t& slot_of(const std::string& service, std::uint64_t hash);
+    /// Of a backend of `group`; aborts when there is none.
+    [[nodiscard]] std::uint32_t member_of(const std::string& group,
+                                          const std::string& address) const;
+    /// The flow tables: reset_state() empties them.
+    kernel::FlowMap& flows() { return state_->flows(); }
 
     [[nodiscard]] const config::Config& config() const { return config_; }
     [[nodiscard]] const plan::Image& image() const { return image_; }
@@ -95,10 +113,12 @@ class Bench {
 
  private:
     Bench() = default;
-    Result<void> load(const std::function<void(plan::Image&)>& spoil);
+    Result<void> load(const BenchOptions& options);
     Result<void> resolve_members();
     [[nodiscard]] std::vector<slc_service_counter> service_counters() const;
     [[nodiscard]] std::vector<slc_counter> member_counters() const;
+    [[nodiscard]] FlowCounts flow_counters() const;
+    void restore_live();
 
     config::Config config_;
     plan::IdStore ids_;
@@ -106,6 +126,7 @@ class Bench {
     std::unique_ptr<kernel::StateMaps> state_;
     std::unique_ptr<kernel::Generation> generation_;
     std::unique_ptr<ReasonReader> reasons_;
+    std::vector<slc_member> members_;  ///< As loaded and resolved.
 };
 
 /// The bench of a configuration, loaded once in this process. Aborts the process with a message

@@ -62,9 +62,10 @@ TEST(Broken, AnInconsistentTableIsAReason) {
     {
         const auto outcome = fresh("small.yaml");
         ASSERT_TRUE(outcome);
-        const auto opened = Bench::from(outcome->config(), [](plan::Image& image) {
-            image.services.at(image.service_ids.at(0)).ring = 0xfffffff0;
-        });
+        const auto opened = Bench::from(outcome->config(), {.spoil = [](plan::Image& image) {
+                                            image.services.at(image.service_ids.at(0)).ring =
+                                                0xfffffff0;
+                                        }});
         ASSERT_TRUE(opened) << opened.error().what;
         const auto& bench = *opened;
         expect_drop(*bench, packet, Reason::MAP_MISSED, "ring out of range");
@@ -97,16 +98,6 @@ TEST(Broken, AnEmptyRingOrSlotIsNoBackend) {
     expect_drop(*bench, eth() / ip4() / tcp(), Reason::NO_BACKEND, "slots without member");
     bench->generation().rings()[0] = 0;
     expect_drop(*bench, eth() / ip4() / tcp(), Reason::NO_BACKEND, "no ring");
-}
-
-/// Slots in transition (a later version's): only the mark decides, and nothing reads it yet.
-TEST(Broken, MarkedAndOpenSlotsFollowCurrent) {
-    const auto bench = fresh("small.yaml");
-    ASSERT_TRUE(bench);
-    for (std::uint64_t& slot : bench->generation().slots())
-        slot = SLC_SLOT_MAKE(SLC_SLOT_CURRENT(slot), 0xabcde, SLC_SLOT_MARKED | SLC_SLOT_OPEN);
-    const Outcome got = bench->run((eth() / ip4() / tcp()).bytes());
-    EXPECT_EQ(name_of(got.run.verdict), std::string("tx"));
 }
 
 /// tests/packet/headroom.bpf.c: leaves no room in front of the frame and tail-calls the balancer.

@@ -126,6 +126,7 @@ void check_frame(const Case& row, const Bytes& in, const Bytes& want, const Outc
 void check(const Case& row) {
     Bench& bench = bench_for(row.config);
     bench.reset_state();
+    if (row.prepare) row.prepare(bench);
     for (const Packet& packet : row.before) (void)bench.run(packet.bytes());
     const Bytes in = row.in.bytes();
     const Outcome got = bench.run(in);
@@ -139,6 +140,7 @@ void check(const Case& row) {
     check_reason(row, got, in.size());
     check_service(row, got, in.size());
     check_backend(row, got, in.size());
+    EXPECT_EQ(got.counts, row.counts) << "counted " << text_of(got.counts);
     check_frame(row, in, want, got);
     if (row.want.frame && got.run.verdict != Verdict::drop)
         record(row.name, *row.want.frame, got.run.frame, row.inner_sums);

@@ -26,7 +26,7 @@
 
 namespace {
 
-constexpr std::uint32_t kFeatureBits = 20;
+constexpr std::uint32_t kFeatureBits = 23;
 constexpr std::uint32_t kAllFeatures = (1u << kFeatureBits) - 1;
 constexpr std::size_t kLogBytes = 16u << 20;
 constexpr std::size_t kLogTail = 6000;
@@ -72,7 +72,10 @@ slc_node node_with(std::uint32_t features, std::size_t& plan_bytes, std::size_t&
     node.tunnel6_host_mask_be = ~0ull;
     node.gue_port_be = 0xc017;
     node.vips = node.ports = node.services = node.rings = node.members = node.templates = many;
+    node.accounts = many;
     node.slots = 64 * many;
+    node.flow_log2 = node.flow_old_log2 = 6;
+    node.flow_shift = node.flow_old_shift = 32;
     place<slc_vip>(plan_bytes, node.vips);
     node.ports_at = place<slc_port_bucket>(plan_bytes, node.ports);
     node.services_at = place<slc_service>(plan_bytes, node.services);
@@ -80,6 +83,7 @@ slc_node node_with(std::uint32_t features, std::size_t& plan_bytes, std::size_t&
     node.slots_at = place<std::uint64_t>(live_bytes, node.slots);
     node.members_at = place<slc_member>(live_bytes, node.members);
     node.templates_at = place<slc_template>(live_bytes, node.templates);
+    node.accounts_at = place<slc_account>(live_bytes, node.accounts);
     return node;
 }
 
