@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "bench/flow_programs.h"
 
@@ -18,9 +19,14 @@ namespace {
 using Json = nlohmann::json;
 
 /// What is timed. Loads are shares of places taken.
-enum class Act { hit, miss, insert, refusal };
-constexpr std::array kActs{Act::hit, Act::miss, Act::insert, Act::refusal};
-constexpr std::array<const char*, 4> kActNames{"hit", "miss", "insert", "refusal"};
+enum class Act { hit, miss, insert, bare, refusal };
+constexpr std::array kActs{Act::hit, Act::miss, Act::insert, Act::bare, Act::refusal};
+constexpr std::array<const char*, 5> kActNames{"hit", "miss", "new flow",
+                                               "new flow, LRU not asked first", "refusal"};
+
+bool is_insert(Act act) {
+    return act == Act::insert || act == Act::bare;
+}
 constexpr std::array<const char*, BENCH_FLOW_TABLES> kTableNames{
     "none", "Sluice", "LRU", "LRU, NO_COMMON_LRU", "LRU per CPU"};
 
@@ -57,11 +63,16 @@ class Sized {
                                slc_u64 flows);
     Result<void> check(Act act, bench_flow_table table, double good) const;
     void forget_new();
+    bench_flow_job job_of(Act act, unsigned cpu, unsigned packets);
 
     unsigned size_;
-    std::optional<FlowPrograms> half_;   ///< Twice as many places as flows.
-    std::optional<FlowPrograms> whole_;  ///< As many, all taken.
-    std::map<unsigned, slc_u64> strangers_;
+    [[nodiscard]] FlowPrograms& programs_for(Act act, bench_flow_table table);
+
+    std::optional<FlowPrograms> half_;  ///< Twice as many places as flows, for hit and miss.
+    std::optional<FlowPrograms>
+        whole_;                         ///< As many, all taken, for refusals and the LRUs' inserts.
+    std::optional<FlowPrograms> room_;  ///< As many, half of them taken, for our inserts.
+    std::map<std::pair<bool, unsigned>, slc_u64> next_;  ///< Known or not, by CPU.
 };
 
 /// Flows 0.. of all, as later packets of connections.
@@ -75,7 +86,7 @@ Result<void> Sized::insert(FlowPrograms& programs, bench_flow_table table, unsig
     job.slot = kOpen;
     job.tick = kTick;
     job.kind = SLC_FLOW_PACKET;
-    job.insert = 1;
+    job.insert = BENCH_FLOW_INSERT;
     for (slc_u64 done = 0; done < flows; done += job.count) {
         job.count = static_cast<slc_u32>(std::min<slc_u64>(kBatch, flows - done));
         SLC_CHECK(programs.run(table), "fill");
@@ -86,6 +97,7 @@ Result<void> Sized::insert(FlowPrograms& programs, bench_flow_table table, unsig
 Result<void> Sized::fill_half(const std::vector<unsigned>& cpus) {
     const unsigned cpu = cpus.front();
     SLC_CHECK(insert(*half_, BENCH_FLOW_SLUICE, cpu, size_), "fill");
+    SLC_CHECK(insert(*room_, BENCH_FLOW_SLUICE, cpu, size_ / 2), "fill");
     SLC_CHECK(insert(*half_, BENCH_FLOW_LRU, cpu, size_), "fill");
     SLC_CHECK(insert(*half_, BENCH_FLOW_LRU_NO_COMMON, cpu, size_), "fill");
     for (const unsigned each : cpus)
@@ -114,6 +126,7 @@ Result<Sized> Sized::make(unsigned size, const std::vector<unsigned>& cpus) {
     progress(fmt::format("flow: making tables for {}", size_text(size)));
     out.half_ = SLC_TRY(FlowPrograms::load(log2_of_places(2ull * size), 2 * size), "tables");
     out.whole_ = SLC_TRY(FlowPrograms::load(log2_of_places(size), size), "tables");
+    out.room_ = SLC_TRY(FlowPrograms::load(log2_of_places(size), 0), "tables");
     SLC_CHECK(out.fill_half(cpus), "tables");
     SLC_CHECK(out.fill_whole(cpus), "tables");
     return out;
@@ -121,19 +134,24 @@ Result<Sized> Sized::make(unsigned size, const std::vector<unsigned>& cpus) {
 
 /// Takes out what the last measurement put in.
 void Sized::forget_new() {
-    for (slc_flow_bucket& bucket : half_->buckets()) {
+    for (slc_flow_bucket& bucket : room_->buckets()) {
         for (slc_u64& entry : bucket.entry) {
             if (SLC_FLOW_MEMBER_OF(entry) == kCurrent) entry = 0;
         }
     }
-    half_->shared().account[1].used = size_;
+    room_->shared().account[1].used = size_ / 2;
+}
+
+FlowPrograms& Sized::programs_for(Act act, bench_flow_table table) {
+    if (is_insert(act)) return table == BENCH_FLOW_SLUICE ? *room_ : *whole_;
+    return act == Act::refusal ? *whole_ : *half_;
 }
 
 /// A figure of packets that did something else would look splendid.
 Result<void> Sized::check(Act act, bench_flow_table table, double good) const {
-    const bool wants = act == Act::hit || act == Act::insert;
+    const bool wants = act == Act::hit || is_insert(act);
     // Random buckets: some of the flows found no room when the table was filled, more do at half.
-    const double limit = table == BENCH_FLOW_SLUICE && act == Act::insert ? 0.85 : 0.95;
+    const double limit = table == BENCH_FLOW_SLUICE && is_insert(act) ? 0.85 : 0.95;
     if (table == BENCH_FLOW_NONE || (wants ? good >= limit : good <= 0.001)) return {};
     return fail(
         Errc::internal,
@@ -143,13 +161,12 @@ Result<void> Sized::check(Act act, bench_flow_table table, double good) const {
 
 Result<double> Sized::time(Act act, bench_flow_table table, const Cores& cores, unsigned packets) {
     const bool ours = table == BENCH_FLOW_SLUICE;
-    const bool whole = act == Act::refusal || (act == Act::insert && !ours);
-    FlowPrograms& programs = whole ? *whole_ : *half_;
-    // Inserts into Sluice's table: an eighth more flows at a time, so that its load stays near
-    // half.
-    const unsigned at_once = ours && act == Act::insert
-                                 ? std::min<unsigned>(packets, size_ / 8 / cores.cpus().size())
-                                 : packets;
+    FlowPrograms& programs = programs_for(act, table);
+    const auto count_of_cores = static_cast<unsigned>(cores.cpus().size());
+    // Inserts into Sluice's table: a sixteenth of its places at a time, so that its load stays near
+    // one half.
+    const unsigned at_once =
+        ours && is_insert(act) ? std::min(packets, size_ / 16 / count_of_cores) : packets;
     double ns = 0;
     double good = 0;
     double count = 0;
@@ -157,19 +174,8 @@ Result<double> Sized::time(Act act, bench_flow_table table, const Cores& cores, 
         programs.shared().arrived = 0;
         for (const unsigned cpu : cores.cpus()) {
             bench_flow_job& job = programs.shared().job[cpu];
-            job = {};
-            job.count = at_once;
-            job.gate = cores.cpus().size() > 1 ? static_cast<slc_u32>(cores.cpus().size()) : 0;
-            job.tick = kTick;
-            job.slot = act == Act::insert || act == Act::refusal ? kOpen : kClosed;
-            job.kind = act == Act::insert || act == Act::refusal ? SLC_FLOW_SYN : SLC_FLOW_PACKET;
-            job.insert = act == Act::insert || act == Act::refusal;
-            job.stride = act == Act::hit ? (size_ * 618ull / 1000) | 1 : 1;
-            job.flows = act == Act::hit ? size_ : kStrangers;
-            job.first = act == Act::hit ? 0 : kStrangers * (1 + cpu);
-            slc_u64& next = act == Act::hit ? job.next : strangers_[cpu];
-            job.next = next = (next + (act == Act::hit ? done : 0)) % job.flows;
-            if (act != Act::hit) next += at_once;
+            job = job_of(act, cpu, at_once);
+            job.gate = count_of_cores > 1 ? count_of_cores : 0;
         }
         SLC_CHECK(cores.run([&](unsigned) { return programs.run(table); }), kTableNames[table]);
         for (const unsigned cpu : cores.cpus()) {
@@ -178,10 +184,35 @@ Result<double> Sized::time(Act act, bench_flow_table table, const Cores& cores, 
             good += static_cast<double>(job.good);
             count += job.count;
         }
-        if (ours && act == Act::insert) forget_new();
+        if (ours && is_insert(act)) forget_new();
     }
     SLC_CHECK(check(act, table, good / count), "measure");
     return ns / count;
+}
+
+/// The next packets of a core: known flows in another order than they came in, or new ones.
+bench_flow_job Sized::job_of(Act act, unsigned cpu, unsigned packets) {
+    bench_flow_job job{};
+    job.count = packets;
+    job.tick = kTick;
+    const bool opens = is_insert(act) || act == Act::refusal;
+    job.slot = opens ? kOpen : kClosed;
+    job.kind = opens ? SLC_FLOW_SYN : SLC_FLOW_PACKET;
+    job.insert = act == Act::bare ? BENCH_FLOW_INSERT
+                 : opens          ? BENCH_FLOW_FIND_INSERT
+                                  : BENCH_FLOW_FIND;
+    slc_u64& next = next_[{act == Act::hit, cpu}];
+    if (act == Act::hit) {
+        job.flows = size_;
+        job.stride = (size_ * 618ull / 1000) | 1;
+    } else {
+        job.flows = kStrangers;
+        job.first = kStrangers * (1 + cpu);
+        job.stride = 1;
+    }
+    job.next = next;
+    next = (next + job.stride * packets) % job.flows;
+    return job;
 }
 
 /// One line of figures: an act at a size, on so many cores.
@@ -275,7 +306,7 @@ Json FlowBench::report(std::vector<Asked>& asked) const {
             row.push_back(fmt::format("{:.1f}", times.median));
             if (line.act == Act::insert && line.size == 1u << 20 && other == BENCH_FLOW_LRU)
                 asked.push_back(at_least(
-                    fmt::format("insert at 1 M, LRU against Sluice, {} core(s)", line.cores),
+                    fmt::format("a new flow at 1 M, LRU against Sluice, {} core(s)", line.cores),
                     times.median, 10));
         }
         table.add(row);

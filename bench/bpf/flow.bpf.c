@@ -94,17 +94,22 @@ static __always_inline void bench_ask_sluice(struct bench_flow_job *job,
         slc_flow_decide(&at, &ask, &bench_flow_shared, answer);
 }
 
-/* A hit renews the flow's place in the list by itself; an insert takes the oldest one's. */
+/* A hit renews the flow's place in the list by itself; an insert takes the oldest one's. A flow is
+ * new when it was not found: BENCH_FLOW_FIND_INSERT asks first, as every user must. */
 static __always_inline int bench_ask_lru(struct bench_flow_job *job, void *lru,
                                          const struct bench_flow_key *key)
 {
     struct bench_flow_value fresh = {.member = 1};
     struct bench_flow_value *known;
 
-    if (job->insert)
-        return !bpf_map_update_elem(lru, key, &fresh, BPF_ANY);
-    known = bpf_map_lookup_elem(lru, key);
-    return known && known->member;
+    if (job->insert != BENCH_FLOW_INSERT) {
+        known = bpf_map_lookup_elem(lru, key);
+        if (job->insert == BENCH_FLOW_FIND)
+            return known && known->member;
+        if (known)
+            return 0;
+    }
+    return !bpf_map_update_elem(lru, key, &fresh, BPF_ANY);
 }
 
 #define BENCH_JOB(cpu) (&bench_flow_shared.job[(cpu) & (BENCH_FLOW_CPUS - 1)])

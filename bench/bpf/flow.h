@@ -19,6 +19,14 @@ enum bench_flow_table {
     BENCH_FLOW_TABLES,
 };
 
+/* What becomes of flows that are not there. Sluice's table is told by slot and kind, and always
+ * looks first. */
+enum bench_flow_insert {
+    BENCH_FLOW_FIND = 0,        /* nothing */
+    BENCH_FLOW_INSERT = 1,      /* inserted without a look */
+    BENCH_FLOW_FIND_INSERT = 2, /* looked for, then inserted */
+};
+
 #define BENCH_FLOW_CPUS 64
 #define BENCH_FLOW_MEMBERS 1024
 #define BENCH_FLOW_OUTCOMES 4096 /* packets of a job whose outcomes are kept */
@@ -31,13 +39,13 @@ struct bench_flow_job {
     slc_u64 first; /* added to each: where these flows begin among all that there are */
     slc_u64 slot;  /* what the ring says: previous, current, flags */
     slc_u64 ns;    /* out: how long it took */
-    slc_u64 good;  /* out: packets that hit, or that were inserted when `insert` */
+    slc_u64 good;  /* out: packets that hit or, but for FIND, that were inserted */
     slc_u32 count;
     slc_u32 tick;
-    slc_u32 gate; /* begin when this many CPUs have arrived, all jobs together; 0: at once */
-    slc_u8 kind;  /* enum slc_flow_kind */
-    slc_u8 insert;
-    slc_u8 keep; /* outcomes */
+    slc_u32 gate;  /* begin when this many CPUs have arrived, all jobs together; 0: at once */
+    slc_u8 kind;   /* enum slc_flow_kind */
+    slc_u8 insert; /* enum bench_flow_insert */
+    slc_u8 keep;   /* outcomes */
     slc_u8 zero[1];
     slc_u64 zero2[7];
 };
