@@ -21,6 +21,11 @@ KINDS = ("talk", "silent", "brief", "datagrams")
 FLOOD_PPS = 1_000_000
 
 
+def long_only(test):
+    """A test that only the long form has."""
+    return test if LONG else None
+
+
 class FlowCase(case.LabCase):
     """`backends` machines in the town, of which `first` are in the configuration at first."""
 
@@ -46,7 +51,7 @@ class FlowCase(case.LabCase):
         unless `judged` was set."""
         client = self.town.client(talk=talk, brief_per_s=brief_per_s, silent=silent,
                                   datagrams=datagrams, **options)
-        self.judged = False
+        self.judged, self.rate = False, brief_per_s
         wait_for(lambda: client.report()["talk"]["opened"] >= talk, "all lasting connections", 60,
                  0.2)
         try:
@@ -67,25 +72,29 @@ class FlowCase(case.LabCase):
                 self.assertEqual(server.report()["corrupt"], 0, "bytes at the server")
 
     def evidence(self, report: dict) -> str:
-        lines = [json.dumps(trouble) for trouble in report["troubles"][:10]]
-        for trouble in report["troubles"][:3]:
+        first = [trouble for kind in KINDS
+                 for trouble in [each for each in report["troubles"] if each["kind"] == kind][:5]]
+        lines = [json.dumps(trouble) for trouble in first]
+        for trouble in first:
             protocol = "udp" if trouble["kind"] == "datagrams" else "tcp"
             shown = self.balancer.sluice("flow", "show", f"{protocol} {trouble['tuple']}",
                                          check=False)
             lines.append(shown.stdout + shown.stderr)
         lines.append(f"change now: {self.town.change()}")
+        lines.append(json.dumps({kind: {what: report[kind][what] for what in (
+            "overslept", "slow", "slowest_ms", "longest_gap_ms")} for kind in KINDS}))
         return "\n".join(lines)
 
     def live(self, client, seconds: float) -> dict:
         """Lets clients open as many connections as they do in that time; the report after it."""
         began = client.report()
-        wanted = began["brief"]["begun"] + int(seconds * BRIEF_PER_S)
+        wanted = began["brief"]["begun"] + int(seconds * self.rate)
         reports = []
 
         def reached() -> bool:
             reports[:] = [client.report()]
             return reports[0]["brief"]["begun"] >= wanted
-        wait_for(reached, f"{wanted} connections", 30 + 10 * seconds, 0.05)
+        wait_for(reached, f"{wanted} connections", 30 + 10 * seconds, 0.1)
         return reports[0]
 
     @contextlib.contextmanager

@@ -39,7 +39,7 @@ void Connections::begin(Kind kind, std::uint64_t number) {
     const Settings::Tuple tuple = settings_.tuple(kind, number);
     auto fd = bound_socket(SOCK_STREAM, tuple.from);
     const SocketAddress to(tuple.to);
-    connection.start_ns = connection.heard_ns = now_ns();
+    connection.start_ns = connection.heard_ns = connection.asked_ns = now_ns();
     open_.emplace(key, std::move(made));
     if (!fd) return failed(key, connection, fd.error().what);
     connection.fd = std::move(*fd);
@@ -74,6 +74,7 @@ void Connections::established(std::uint64_t key, Connection& connection) {
         if (report_.slow_starts.size() < Report::kMaxSlowStarts)
             report_.slow_starts.push_back(connection.start_ns);
     }
+    if (overslept(connection)) return replace(key);
     loop_.change(connection.fd.get(), key, EPOLLIN);
     connection.heard_ns = now;
     const Hello hello{connection.seed,
@@ -97,15 +98,34 @@ bool Connections::send(Connection& connection, std::size_t bytes) {
     return true;
 }
 
+bool Connections::overslept(const Connection& connection) const {
+    return now_ns() - connection.asked_ns >= settings_.idle_ns;
+}
+
+void Connections::replace(std::uint64_t key) {
+    const auto found = open_.find(key);
+    if (found == open_.end()) return;
+    const Kind kind = found->second->kind;
+    const std::uint64_t number = found->second->number;
+    ++report_[kind].overslept;
+    open_.erase(found);
+    if (kind == Kind::talk) begin(kind, number + settings_.talk);
+    if (kind == Kind::silent) begin(kind, number + settings_.silent);
+}
+
 void Connections::ask(std::uint64_t key, Connection& connection) {
     connection.state = State::asking;
     ++connection.questions;
-    if (!send(connection, kQuestionBytes)) return ended(key, connection, errno);
+    const bool sent = send(connection, kQuestionBytes);
+    // Judged after the packet has left, too: in between this process may have lost its turn.
+    if (overslept(connection)) return replace(key);
+    connection.asked_ns = now_ns();
+    if (!sent) return ended(key, connection, errno);
     const bool talks = connection.kind == Kind::talk;
     // Between three and five quarters of the interval.
     const std::uint64_t pause =
         settings_.interval_ns * (75 + (connection.seed >> 32 ^ connection.sent) % 50) / 100;
-    arm(key, connection, now_ns() + (talks ? pause : settings_.stall_ns));
+    arm(key, connection, connection.asked_ns + (talks ? pause : settings_.stall_ns));
 }
 
 bool Connections::take(Connection& connection, std::span<const std::uint8_t> in) {
@@ -150,17 +170,18 @@ void Connections::read_all(std::uint64_t key, Connection& connection) {
 
 void Connections::answered(std::uint64_t key, Connection& connection) {
     ++report_[connection.kind].rounds;
-    if (connection.kind == Kind::silent) {
-        connection.quiet_ns = settings_.silence_ns;
-    } else if (connection.questions == 1 && connection.number % 2 == 1 && settings_.hold_ns > 0) {
-        connection.quiet_ns = (connection.seed >> 20) % settings_.hold_ns;
-    } else {
+    std::uint64_t quiet_ns = settings_.silence_ns;
+    if (connection.kind == Kind::brief && connection.questions == 1 && connection.number % 2 == 1 &&
+        settings_.hold_ns > 0) {
+        quiet_ns = (connection.seed >> 20) % settings_.hold_ns;
+    } else if (connection.kind == Kind::brief) {
         connection.state = State::closing;
         (void)::shutdown(connection.fd.get(), SHUT_WR);
+        if (overslept(connection)) return replace(key);
         return arm(key, connection, now_ns() + settings_.stall_ns);
     }
     connection.state = State::quiet;
-    arm(key, connection, connection.heard_ns + connection.quiet_ns);
+    arm(key, connection, connection.asked_ns + quiet_ns);
 }
 
 void Connections::ended(std::uint64_t key, Connection& connection, int error) {
@@ -185,13 +206,7 @@ void Connections::wake(std::uint64_t key, Connection& connection) {
                 return ask(key, connection);
             return broken(key, connection, "no answer");
         case State::quiet:
-            if (now - connection.heard_ns < settings_.idle_ns) return ask(key, connection);
-            // Held up for too long to prove anything; another takes its place.
-            ++report_[connection.kind].overslept;
-            const Kind kind = connection.kind;
-            const std::uint64_t number = connection.number;
-            open_.erase(key);
-            if (kind == Kind::silent) begin(kind, number + settings_.silent);
+            return ask(key, connection);
     }
 }
 

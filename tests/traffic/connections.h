@@ -2,7 +2,8 @@
 #pragma once
 
 /// The client's TCP connections: opens, talks on, checks, closes and judges them. A connection that
-/// ends before the client ends it is broken.
+/// ends before the client ends it is broken. One for which this process had no time for longer than
+/// a flow may be idle proves nothing: it is counted as overslept, and another takes its place.
 
 #include <array>
 #include <cstdint>
@@ -44,7 +45,8 @@ class Connections {
         std::uint64_t number = 0;
         UniqueFd fd;
         std::uint64_t seed = 0;
-        std::uint64_t start_ns = 0, heard_ns = 0, due_ns = 0, quiet_ns = 0;
+        std::uint64_t start_ns = 0, heard_ns = 0, due_ns = 0;
+        std::uint64_t asked_ns = 0;  ///< Just before it last sent anything.
         std::uint64_t sent = 0;      ///< Of the stream.
         std::uint64_t received = 0;  ///< The name included.
         std::uint64_t wanted = 0;    ///< `received` when the answer is complete.
@@ -60,6 +62,8 @@ class Connections {
     void ask(std::uint64_t key, Connection& connection);
     void answered(std::uint64_t key, Connection& connection);
     void wake(std::uint64_t key, Connection& connection);
+    [[nodiscard]] bool overslept(const Connection& connection) const;
+    void replace(std::uint64_t key);
     bool send(Connection& connection, std::size_t bytes);
     void failed(std::uint64_t key, const Connection& connection, const std::string& why);
     void broken(std::uint64_t key, const Connection& connection, const std::string& why);

@@ -70,6 +70,7 @@ void Datagrams::on_event(std::uint64_t key) {
         }
         ++counts.rounds;
         counts.down_bytes += static_cast<std::uint64_t>(got);
+        if (answer.datagram.number < flow.judged_from) continue;
         judge(flow, answer.datagram.number, {answer.name, ::strnlen(answer.name, kNameLen)});
     }
 }
@@ -78,17 +79,18 @@ void Datagrams::on_time(std::uint64_t key) {
     Flow& flow = flows_[key - first_key_];
     Counts& counts = report_[Kind::datagrams];
     const std::uint64_t now = now_ns();
-    if (now - flow.sent_ns >= settings_.idle_datagrams_ns) {
-        // Held up for too long to prove anything: whoever answers now is its backend.
-        ++counts.overslept;
-        flow.backend.clear();
-    }
     Datagram datagram{flow.seed, flow.number, {}};
     Stream(flow.seed).fill(flow.number * sizeof datagram.bytes, datagram.bytes);
     if (::send(flow.fd.get(), &datagram, sizeof datagram, MSG_NOSIGNAL) == sizeof datagram) {
         ++flow.number;
         ++sent_;
         counts.up_bytes += sizeof datagram;
+    }
+    if (now_ns() - flow.sent_ns >= settings_.idle_datagrams_ns) {
+        // Held up for too long to prove anything: whoever answers now is its backend.
+        ++counts.overslept;
+        flow.backend.clear();
+        flow.judged_from = flow.number - 1;
     }
     flow.sent_ns = now;
     counts.lost = sent_ - std::min(sent_, counts.rounds);

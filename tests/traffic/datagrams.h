@@ -32,6 +32,7 @@ class Datagrams {
         std::uint64_t number = 0;  ///< Of the next datagram.
         std::uint64_t start_ns = 0, sent_ns = 0;
         std::string backend;
+        std::uint64_t judged_from = 0;  ///< Earlier datagrams prove nothing.
     };
 
     void judge(Flow& flow, std::uint64_t number, const std::string& backend);

@@ -51,7 +51,7 @@ struct Trouble {
 
 struct Report {
     static constexpr std::size_t kMaxTroubles = 50;
-    static constexpr std::size_t kMaxSlowStarts = 8192;
+    static constexpr std::size_t kMaxSlowStarts = 2000;
 
     std::array<Counts, kKindNames.size()> of;
     std::vector<Trouble> troubles;           ///< The first of them.

@@ -48,8 +48,8 @@ Result<Settings> Settings::from(const Options& options) {
     out.interval_ns = SLC_TRY(milliseconds(options, "interval-ms", 200), "client");
     out.silence_ns = SLC_TRY(milliseconds(options, "silence-ms", 4000), "client");
     out.hold_ns = SLC_TRY(milliseconds(options, "hold-ms", 2000), "client");
-    out.idle_ns = SLC_TRY(milliseconds(options, "idle-ms", 5000), "client");
-    out.idle_datagrams_ns = SLC_TRY(milliseconds(options, "idle-datagrams-ms", 2000), "client");
+    out.idle_ns = SLC_TRY(milliseconds(options, "idle-ms", 4900), "client");
+    out.idle_datagrams_ns = SLC_TRY(milliseconds(options, "idle-datagrams-ms", 1900), "client");
     out.handshake_ns = SLC_TRY(milliseconds(options, "handshake-ms", 20000), "client");
     out.stall_ns = SLC_TRY(milliseconds(options, "stall-ms", 20000), "client");
     return out;

@@ -80,6 +80,12 @@ class Process:
     def log(self) -> str:
         return self._log_path.read_text(errors="replace")
 
+    def log_from(self, offset: int) -> bytes:
+        """What it printed after its first `offset` bytes."""
+        with open(self._log_path, "rb") as log:
+            log.seek(offset)
+            return log.read()
+
     def open_fds(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 

@@ -42,6 +42,8 @@ class Tool:
         for name, values in options.items():
             for value in values if isinstance(values, (list, tuple)) else [values]:
                 words += [f"--{name.replace('_', '-')}", str(value)]
+        self._offset = 0
+        self._last: dict = {}
         self.process: Process = node.spawn(f"traffic-{tool}", path, tool, *words)
         wait_for(self._is_ready, f"start of {self.process.name}", 30)
 
@@ -51,23 +53,31 @@ class Tool:
                            f"{self.process.log()}")
         return "ready\n" in self.process.log()
 
-    def _reports(self) -> list:
-        return [line for line in self.process.log().split("\n")[:-1] if line.startswith("{")]
+    def _read(self) -> bool:
+        """Takes in what it has printed since; whether a report was among it."""
+        lines = self.process.log_from(self._offset).split(b"\n")[:-1]  # The last is not whole.
+        self._offset += sum(len(line) + 1 for line in lines)
+        reports = [line for line in lines if line.startswith(b"{")]
+        if reports:
+            self._last = json.loads(reports[-1])
+        return bool(reports)
 
     def report(self) -> dict:
         """How it stands now."""
-        before = len(self._reports())
+        self._read()
         self.process.send(signal.SIGUSR1)
-        wait_for(lambda: len(self._reports()) > before or self.process.poll() is not None,
+        wait_for(lambda: self._read() or self.process.poll() is not None,
                  f"report of {self.process.name}", 60)
-        return json.loads(self._reports()[-1])
+        return self._last
 
     def finish(self, seconds: float = 90.0) -> dict:
         """Lets it end what it has begun; its last report."""
         status = self.process.stop(seconds)
         if status != 0:
-            raise LabError(f"{self.process.name} ended with {status}:\n{self.process.log()[-2000:]}")
-        return json.loads(self._reports()[-1])
+            raise LabError(f"{self.process.name} ended with {status}:\n"
+                           f"{self.process.log()[-2000:]}")
+        self._read()
+        return self._last
 
 
 class Town:
@@ -216,7 +226,7 @@ class Town:
         for process in self.lab.processes():
             text = process.log().strip()
             if text and text != "ready" and not process.name.startswith("write"):
-                parts.append(f"--- {process.name} (status {process.poll()})\n{text[-3000:]}")
+                parts.append(f"--- {process.name} (status {process.poll()})\n{text[-2000:]}")
         return "\n".join(parts)
 
 
@@ -235,6 +245,7 @@ def _order(name: str, body: dict) -> None:
                        {"Content-Type": "application/json"})
     answer = connection.getresponse()
     text = answer.read().decode()
+    connection.close()
     print(json.dumps({"asked_ns": asked_ns, "answered_ns": time.monotonic_ns(),
                       "status": answer.status, "body": json.loads(text)}), flush=True)
 
