@@ -44,6 +44,30 @@ int finish(Result<nlohmann::json> outcome, const std::vector<Asked>& asked,
     return 0;
 }
 
+CLI::App* add_flow(CLI::App& app, FlowOptions& options) {
+    CLI::App* command = app.add_subcommand("flow", "the flow table beside the kernel's LRU hashes");
+    command->add_option("--sizes", options.sizes, "flows in the tables, powers of two");
+    command->add_option("--packets", options.packets, "of a measurement, on each core")
+        ->check(CLI::Range(1000u, 4000000u));
+    command->add_option("--rounds", options.rounds)->check(CLI::Range(1u, 1000u));
+    command->add_option("--json", options.json, "file, or - for standard output");
+    return command;
+}
+
+CLI::App* add_packet(CLI::App& app, PacketOptions& options) {
+    CLI::App* command =
+        app.add_subcommand("packet", "nanoseconds per packet in the kernel's test run");
+    command->add_option("--repeat", options.repeat, "packets of a measurement")
+        ->check(CLI::Range(1000u, 1000000000u));
+    command->add_option("--rounds", options.rounds)->check(CLI::Range(1u, 1000u));
+    command->add_option("--flow-table", options.flow_table, "entries of the baseline's flow table");
+    command->add_option("--pinned", options.pinned, "NAME=PATH of another XDP program");
+    command->add_option("--only", options.only, "scenarios whose name contains this");
+    command->add_flag("!--no-classic", options.classic, "leave the baseline out");
+    command->add_option("--json", options.json, "file, or - for standard output");
+    return command;
+}
+
 int run(int argc, char** argv) {
     CLI::App app("Benchmarks of Sluice", "sluice-bench");
     app.require_subcommand(1);
@@ -61,29 +85,11 @@ int run(int argc, char** argv) {
         [&] { chosen = [&] { return finish(run_ring(ring, asked), asked, command, ring.json); }; });
 
     FlowOptions flow;
-    CLI::App* flow_command =
-        app.add_subcommand("flow", "the flow table beside the kernel's LRU hashes");
-    flow_command->add_option("--sizes", flow.sizes, "flows in the tables, powers of two");
-    flow_command->add_option("--packets", flow.packets, "of a measurement, on each core")
-        ->check(CLI::Range(1000u, 4000000u));
-    flow_command->add_option("--rounds", flow.rounds)->check(CLI::Range(1u, 1000u));
-    flow_command->add_option("--json", flow.json, "file, or - for standard output");
-    flow_command->callback(
+    add_flow(app, flow)->callback(
         [&] { chosen = [&] { return finish(run_flow(flow, asked), asked, command, flow.json); }; });
 
     PacketOptions packet;
-    CLI::App* packet_command =
-        app.add_subcommand("packet", "nanoseconds per packet in the kernel's test run");
-    packet_command->add_option("--repeat", packet.repeat, "packets of a measurement")
-        ->check(CLI::Range(1000u, 1000000000u));
-    packet_command->add_option("--rounds", packet.rounds)->check(CLI::Range(1u, 1000u));
-    packet_command->add_option("--flow-table", packet.flow_table,
-                               "entries of the baseline's flow table");
-    packet_command->add_option("--pinned", packet.pinned, "NAME=PATH of another XDP program");
-    packet_command->add_option("--only", packet.only, "scenarios whose name contains this");
-    packet_command->add_flag("!--no-classic", packet.classic, "leave the baseline out");
-    packet_command->add_option("--json", packet.json, "file, or - for standard output");
-    packet_command->callback([&] {
+    add_packet(app, packet)->callback([&] {
         chosen = [&] { return finish(run_packet(packet, asked), asked, command, packet.json); };
     });
 
