@@ -29,6 +29,20 @@ void modify(std::uint64_t& word, Change change) {
     }
 }
 
+/// As modify, unless the data plane has set REFUSED meanwhile: then nothing changes.
+template <typename Change>
+bool modify_unless_refused(std::uint64_t& word, Change change) {
+    std::atomic_ref<std::uint64_t> place(word);
+    std::uint64_t old = place.load(std::memory_order_acquire);
+    while ((old & SLC_SLOT_REFUSED) == 0)
+        if (place.compare_exchange_weak(old, change(old), std::memory_order_acq_rel)) return true;
+    return false;
+}
+
+std::uint64_t closed(std::uint64_t word) {
+    return SLC_SLOT_MAKE(SLC_SLOT_CURRENT(word), SLC_SLOT_CURRENT(word), SLC_SLOT_MARKED);
+}
+
 std::uint64_t with_current(std::uint64_t word, std::uint32_t member) {
     return SLC_SLOT_MAKE(member, SLC_SLOT_PREVIOUS(word), word & kFlags);
 }
@@ -62,6 +76,7 @@ RingTransition::RingTransition(std::span<std::uint64_t> slots, TransitionTimes t
             entry.phase =
                 SLC_SLOT_CURRENT(at) == SLC_SLOT_PREVIOUS(at) ? Phase::preparing : Phase::open;
         entry.opened = entry.closed = now;
+        entry.adopted = true;
         // What was refused while nobody watched counts as refused now.
         if ((at & (SLC_SLOT_REFUSED | SLC_SLOT_HELD)) != 0) entry.refused = now;
         tracked_.push_back(entry);
@@ -133,7 +148,8 @@ void RingTransition::aim_tracked(std::span<const std::uint32_t> owners, Instant 
                                  Instant deadline) {
     for (Tracked& entry : tracked_) {
         const std::uint32_t owner = owners[entry.slot];
-        if (entry.aim == owner) continue;
+        if (entry.aim == owner && !entry.adopted) continue;
+        entry.adopted = false;
         entry.aim = owner;
         entry.deadline = deadline;
         if (entry.overdue) {
@@ -157,6 +173,7 @@ void RingTransition::reopen(Tracked& entry, Instant now) {
     });
     entry.phase = Phase::preparing;
     entry.former = SLC_SLOT_CURRENT(word(entry.slot));
+    entry.swept = false;
     entry.opened = now;
     entry.refused = Instant{0};
 }
@@ -209,13 +226,19 @@ void RingTransition::step_one(Tracked& entry, Instant now) {
     note_refusals(entry, now);
     const bool prepared = now - entry.opened >= times_.prepare;
     if (entry.phase == Phase::preparing && (prepared || is_late)) entry.phase = Phase::open;
-    if (entry.phase == Phase::open)
+    if (entry.phase == Phase::open && SLC_SLOT_CURRENT(word(entry.slot)) != entry.aim)
         modify(slots_[entry.slot], [&](std::uint64_t old) { return with_current(old, entry.aim); });
     const std::uint64_t at = word(entry.slot);
     if (SLC_SLOT_CURRENT(at) != entry.aim) return;
-    const Instant since = std::max(entry.opened, entry.refused);
-    if (is_late || SLC_SLOT_PREVIOUS(at) == entry.aim || now - since >= times_.window)
+    if (is_late || SLC_SLOT_PREVIOUS(at) == entry.aim) {
         close(entry, now);
+        return;
+    }
+    // A window shorter than the preparation must not end a hold: what was refused may come again.
+    const bool is_held = (at & (SLC_SLOT_REFUSED | SLC_SLOT_HELD)) != 0;
+    const Instant since = std::max(entry.opened, entry.refused);
+    if (is_held || now - since < times_.window) return;
+    if (modify_unless_refused(slots_[entry.slot], closed)) note_closed(entry, now);
 }
 
 void RingTransition::mark_overdue(Tracked& entry) {
@@ -225,19 +248,21 @@ void RingTransition::mark_overdue(Tracked& entry) {
 }
 
 void RingTransition::close(Tracked& entry, Instant now) {
-    modify(slots_[entry.slot], [](std::uint64_t old) {
-        const std::uint32_t current = SLC_SLOT_CURRENT(old);
-        return SLC_SLOT_MAKE(current, current, SLC_SLOT_MARKED);
-    });
+    modify(slots_[entry.slot], closed);
+    note_closed(entry, now);
+}
+
+void RingTransition::note_closed(Tracked& entry, Instant now) {
     entry.phase = Phase::closed;
+    entry.swept = false;
     entry.closed = now;
 }
 
 void RingTransition::swept(const std::vector<bool>& foreign, Instant began) {
-    std::erase_if(tracked_, [&](const Tracked& entry) {
-        const bool clean = entry.phase == Phase::closed && began - entry.closed >= kInFlight &&
-                           !foreign[entry.slot];
-        if (!clean) return false;
+    std::erase_if(tracked_, [&](Tracked& entry) {
+        if (entry.phase != Phase::closed || began - entry.closed < kInFlight) return false;
+        entry.swept = true;
+        if (foreign[entry.slot]) return false;
         modify(slots_[entry.slot], [](std::uint64_t old) { return steady(SLC_SLOT_CURRENT(old)); });
         if (entry.overdue) --overdue_;
         return true;
@@ -265,20 +290,22 @@ TransitionCounts RingTransition::counts() const {
     return out;
 }
 
-TransitionCounts RingTransition::counts_of(std::uint32_t member) const {
+TransitionCounts RingTransition::counts_of(std::uint32_t member, bool is_remembered) const {
     TransitionCounts out;
     for (const Tracked& entry : tracked_)
-        if (concerns(entry, member)) add_to(out, entry);
+        if (concerns(entry, member) && (is_remembered || !entry.swept)) add_to(out, entry);
     return out;
 }
 
-std::map<std::uint32_t, TransitionCounts> RingTransition::counts_by_member() const {
+std::map<std::uint32_t, TransitionCounts> RingTransition::counts_by_member(
+    const IsRemembered& is_remembered) const {
     std::map<std::uint32_t, TransitionCounts> out;
     for (const Tracked& entry : tracked_) {
         const std::uint64_t at = word(entry.slot);
         const std::set<std::uint32_t> members{entry.former, entry.aim, SLC_SLOT_CURRENT(at),
                                               SLC_SLOT_PREVIOUS(at)};
-        for (const std::uint32_t member : members) add_to(out[member], entry);
+        for (const std::uint32_t member : members)
+            if (!entry.swept || is_remembered(member)) add_to(out[member], entry);
     }
     return out;
 }

@@ -23,8 +23,8 @@
 ///   - A refusal holds the slot: new flows stay with `previous`, until refusals have ceased for as
 ///     long as a preparation.
 ///   - A dead member is replaced at once, and only in its own slots.
-///   - At the deadline the slot closes whatever is refused, and what is remembered elsewhere is to
-///     be forgotten (overdue()).
+///   - At the deadline the slot closes whatever is refused, and what is remembered for members that
+///     have left the ring is to be forgotten (overdue()).
 ///
 /// The data plane sets REFUSED at any time: words move by compare-and-exchange. Time is handed in,
 /// so that a model can drive years of it. Not thread-safe.
@@ -74,7 +74,8 @@ class RingTransition {
                    const RingTransition& before);
 
     /// Makes `owners`, one for each slot, what `current` shall be. Dead members leave at once.
-    /// A deadline other than 0 holds for the slots whose aim changes; without one they have none.
+    /// A deadline other than 0 holds for the slots whose aim changes, and for those in progress
+    /// that the words told of, whose own nobody knows; without one they have none.
     void aim(std::span<const std::uint32_t> owners, const IsDead& is_dead, Instant now,
              std::chrono::milliseconds deadline = {});
     void set_times(TransitionTimes times) { times_ = times; }
@@ -89,14 +90,19 @@ class RingTransition {
     void swept(const std::vector<bool>& foreign, Instant began);
 
     [[nodiscard]] bool settled() const { return tracked_.empty(); }
-    /// Whether the flows of this slot that are remembered elsewhere are to be forgotten now.
+    /// Whether the slot's deadline is over: flows that are remembered for members that have left
+    /// the ring are to be forgotten now.
     [[nodiscard]] bool overdue(std::uint32_t slot) const;
     [[nodiscard]] bool any_overdue() const { return overdue_ > 0; }
     [[nodiscard]] TransitionCounts counts() const;
-    /// Of those slots that have `member` as owner, former owner or aim.
-    [[nodiscard]] TransitionCounts counts_of(std::uint32_t member) const;
+    /// Whether flows are remembered for a member, as the last sweep counted them.
+    using IsRemembered = std::function<bool(std::uint32_t member)>;
+    /// Of those slots that have `member` as owner, former owner or aim, and may still owe it
+    /// something: closed ones that were swept since do not when no flow is remembered for it.
+    [[nodiscard]] TransitionCounts counts_of(std::uint32_t member, bool is_remembered) const;
     /// counts_of for every member that is concerned, in one pass.
-    [[nodiscard]] std::map<std::uint32_t, TransitionCounts> counts_by_member() const;
+    [[nodiscard]] std::map<std::uint32_t, TransitionCounts> counts_by_member(
+        const IsRemembered& is_remembered) const;
     /// Whether some slot that is not steady names the member, or any slot has it as owner.
     [[nodiscard]] bool names(std::uint32_t member) const;
     [[nodiscard]] std::span<std::uint64_t> slots() const { return slots_; }
@@ -110,6 +116,8 @@ class RingTransition {
         std::uint32_t former = 0;  ///< Owner when the change began.
         Phase phase = Phase::preparing;
         bool overdue = false;
+        bool swept = false;    ///< Since it closed.
+        bool adopted = false;  ///< Found in the words, and no aim has come since.
         Instant opened{0};
         Instant refused{0};  ///< The last time that a refusal was seen.
         Instant closed{0};
@@ -123,6 +131,7 @@ class RingTransition {
     void step_one(Tracked& entry, Instant now);
     void note_refusals(Tracked& entry, Instant now);
     void close(Tracked& entry, Instant now);
+    static void note_closed(Tracked& entry, Instant now);
     void mark_overdue(Tracked& entry);
     [[nodiscard]] Tracked* find(std::uint32_t slot);
     [[nodiscard]] const Tracked* find(std::uint32_t slot) const;
