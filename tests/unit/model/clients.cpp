@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 /// When a SYN, or an answer to one, is sent again: after this long since the one before.
 constexpr std::array<std::int64_t, 5> kRetryAfterMs{1000, 2000, 4000, 8000, 16000};
 constexpr Instant kGivesUp = 63s;
+constexpr Instant kPreparation = plan::TransitionTimes{}.prepare;
 
 }  // namespace
 
@@ -202,13 +203,13 @@ void Clients::syn_arrives(Connection& connection, const Routed& routed, Instant 
         // A late copy: it must find what the connection's other packets find.
         if (peer != connection.owner && !is_gone(connection.owner) &&
             now_ <= connection.remembered && connection.excuse == Excuse::none &&
-            now_ - before <= control_.group(1).times.prepare)
+            now_ - before <= kPreparation)
             breaks(connection, routed, "a late copy of a SYN follows its connection");
         return;
     }
     if (connection.owner.server != 0 && peer != connection.owner && !is_gone(connection.owner) &&
         connection.excuse == Excuse::none) {
-        if (now_ - before <= control_.group(1).times.prepare)
+        if (now_ - before <= kPreparation)
             breaks(connection, routed, "a SYN that comes again goes where it went before");
         connection.excuse = Excuse::late_syn;
     }
@@ -390,7 +391,7 @@ bool Clients::forge(slc_flow_kind kind, Random& random, Instant now) {
     if (kind != SLC_FLOW_SYN || routed.answer.insert != SLC_FLOW_INSERTED ||
         connection.owner.server == 0 || peer_of(routed.member) == connection.owner)
         return true;
-    if (now - connection.last_packet < control_.group(1).times.prepare && !is_excused(connection))
+    if (now - connection.last_packet < kPreparation && !is_excused(connection))
         breaks(connection, routed,
                "a forged SYN moves nothing that has sent in a slot's preparation");
     if (connection.excuse == Excuse::none) connection.excuse = Excuse::forged_syn;

@@ -24,7 +24,11 @@ plan::RingRole role_of(const Group& group, const Backend& backend) {
 }  // namespace
 
 Control::Control(DataPlane& plane, ControlTimes times)
-    : plane_(plane), times_(times), groups_(plane.rings.size()), servers_(1) {}
+    : plane_(plane),
+      times_(times),
+      groups_(plane.rings.size()),
+      servers_(1),
+      longest_tick_(std::chrono::ceil<Instant>(plane.table.geometry.tick())) {}
 
 std::uint32_t Control::new_member(std::uint32_t group, std::uint32_t server) {
     std::uint32_t id = static_cast<std::uint32_t>(plane_.members.size());
@@ -91,6 +95,8 @@ void Control::aim(std::uint32_t number, Instant now, Instant deadline) {
     Group& group = groups_[number];
     Ring& ring = plane_.rings[number];
     set_down(group);
+    if (times_.fault == Fault::moves_unprepared) group.times.tracked = false;
+    group.transition->set_times(group.times);
     if (group.wanted_log2 > ring.log2) grow(number, group.wanted_log2);
     std::vector<plan::RingCandidate> candidates;
     for (const Backend& backend : group.backends)
@@ -109,7 +115,8 @@ void Control::set_down(Group& group) {
     for (const Backend& backend : group.backends) {
         Member& member = plane_.members[backend.member];
         const bool down = is_void(group, backend);
-        if (member.down && !down) free_all_of(backend.member);
+        if (member.down && !down && times_.fault != Fault::keeps_failed)
+            free_all_of(backend.member);
         member.down = down;
     }
 }
@@ -158,9 +165,10 @@ void Control::shrink(std::uint32_t number, Instant now) {
     sweeping_ = false;
 }
 
-bool Control::resize_table(plan::FlowGeometry geometry, Instant /*now*/) {
+bool Control::resize_table(plan::FlowGeometry geometry) {
     if (!running_ || plane_.old || geometry == plane_.table.geometry) return false;
     plane_.resize(geometry);
+    longest_tick_ = std::max(longest_tick_, std::chrono::ceil<Instant>(geometry.tick()));
     sweeping_ = false;
     return true;
 }
@@ -190,6 +198,8 @@ void Control::run(Instant now) {
     if (!running_) return;
     if (now >= step_at_) {
         for (std::uint32_t g = 1; g < groups_.size(); ++g) {
+            if (times_.fault == Fault::forgets_refusals)
+                for (std::uint64_t& word : plane_.rings[g].words) word &= ~SLC_SLOT_REFUSED;
             groups_[g].transition->step(now);
             if (plane_.rings[g].log2 > groups_[g].wanted_log2) shrink(g, now);
         }
@@ -221,14 +231,18 @@ void Control::begin_sweep(Instant now) {
 void Control::sweep_step(Instant now) {
     if (!sweeping_) begin_sweep(now);
     const std::size_t all = old_at_start_ + plane_.table.buckets.size();
+    const std::size_t current_first =
+        times_.fault == Fault::sweeps_current_first ? plane_.table.buckets.size() : 0;
     for (std::uint32_t i = 0; i < times_.sweep_buckets && swept_ < all; ++i, ++swept_) {
-        if (swept_ < old_at_start_)
-            sweep_bucket(*plane_.old, static_cast<std::uint32_t>(swept_), now);
+        // The table that is being left comes first.
+        const std::size_t at = (swept_ + all - current_first) % all;
+        if (at < old_at_start_)
+            sweep_bucket(*plane_.old, static_cast<std::uint32_t>(at), now);
         else
-            sweep_bucket(plane_.table, static_cast<std::uint32_t>(swept_ - old_at_start_), now);
+            sweep_bucket(plane_.table, static_cast<std::uint32_t>(at - old_at_start_), now);
     }
     sweep_at_ = now + (swept_ < all ? times_.sweep_step : times_.sweep_pause);
-    if (swept_ == all) end_sweep();
+    if (swept_ == all && times_.fault != Fault::stops_sweeping) end_sweep();
 }
 
 void Control::sweep_bucket(Table& table, std::uint32_t bucket, Instant now) {
@@ -239,7 +253,7 @@ void Control::sweep_bucket(Table& table, std::uint32_t bucket, Instant now) {
         const Member& of = plane_.members[member];
         if (slc_flow_is_free(place, tick) || of.group == 0 || of.down)
             plane_.free_entry(place);
-        else
+        else if (times_.fault != Fault::skips_expired || slc_flow_is_alive(place, tick))
             judge(place, table, bucket);
     }
 }
@@ -273,7 +287,9 @@ void Control::end_sweep() {
 
 void Control::forget_retired(Group& group) {
     std::erase_if(group.retired, [&](const Backend& backend) {
-        if (!backend.unnamed_when_swept || group.transition->names(backend.member)) return false;
+        const bool is_named =
+            !backend.unnamed_when_swept || group.transition->names(backend.member);
+        if (is_named && times_.fault != Fault::forgets_early) return false;
         if (backend.member >= flows_of_member_.size() || flows_of_member_[backend.member] > 0)
             return false;
         plane_.members[backend.member] = {};
@@ -308,8 +324,7 @@ Instant Control::settling_time() const {
     const std::size_t buckets = plane_.table.buckets.size() * 2;
     const Instant sweep =
         times_.sweep_pause + times_.sweep_step * (buckets / times_.sweep_buckets + 1);
-    const auto tick = std::chrono::duration_cast<Instant>(plane_.table.geometry.tick());
-    return groups_[1].times.prepare + longest + 4 * tick + 3 * sweep + 4 * times_.step;
+    return groups_[1].times.prepare + longest + 4 * longest_tick_ + 3 * sweep + 4 * times_.step;
 }
 
 }  // namespace sluice::model

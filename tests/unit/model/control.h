@@ -50,7 +50,22 @@ struct Group {
     plan::TransitionTimes times;
 };
 
+/// A rule that the model breaks on purpose, to see that it notices.
+enum class Fault : std::uint8_t {
+    none,
+    short_preparation,     ///< Half a second.
+    short_window,          ///< Half of what it should be.
+    forgets_refusals,      ///< No slot is ever held, no window begins anew.
+    sweeps_current_first,  ///< And then the table that is being left.
+    skips_expired,         ///< What has expired and is not yet free does not count as remembered.
+    keeps_failed,          ///< A failed member comes back to what was remembered for it.
+    forgets_early,         ///< A retired member is forgotten although slots name it.
+    moves_unprepared,      ///< Without the mark.
+    stops_sweeping,
+};
+
 struct ControlTimes {
+    Fault fault = Fault::none;
     Instant step{100};         ///< Between two steps of the transitions.
     Instant sweep_pause{500};  ///< Between two sweeps.
     Instant sweep_step{20};
@@ -75,7 +90,7 @@ class Control {
     void limit(std::uint32_t group, Instant deadline);
     /// A new generation: the same rings in other memory.
     void swap_generation(std::uint32_t group);
-    bool resize_table(plan::FlowGeometry geometry, Instant now);
+    bool resize_table(plan::FlowGeometry geometry);
 
     void kill();
     void start(Instant now);
@@ -91,6 +106,7 @@ class Control {
     [[nodiscard]] bool any_overdue() const;
     /// How long a settled ring may take after the last packet and the last order.
     [[nodiscard]] Instant settling_time() const;
+    [[nodiscard]] Instant longest_tick() const { return longest_tick_; }
     [[nodiscard]] std::uint64_t cut() const { return cut_; }
     [[nodiscard]] std::uint64_t forgotten() const { return forgotten_; }
 
@@ -123,6 +139,7 @@ class Control {
     std::uint64_t left_in_old_ = 0;
     std::vector<std::vector<bool>> foreign_;      ///< By group.
     std::vector<std::uint32_t> flows_of_member_;  ///< By id.
+    Instant longest_tick_;                        ///< Of any table so far.
     std::uint64_t cut_ = 0;
     std::uint64_t forgotten_ = 0;
 };

@@ -16,7 +16,7 @@ constexpr std::array kOrderNames{"drain",    "ready", "maint", "down",  "weight"
 config::Lifetimes random_lifetimes(Random& random) {
     config::Lifetimes out;
     out.embryonic = std::chrono::seconds(random.between(64, 80));
-    out.established = std::chrono::seconds(random.between(2, 40));
+    out.established = std::chrono::seconds(random.between(1, random.chance(20) ? 3 : 40));
     out.closing = std::chrono::seconds(random.between(2, 15));
     out.udp = std::chrono::seconds(random.between(2, 20));
     return out;

@@ -52,5 +52,36 @@ TEST(Model, no_history_cuts_a_live_connection_or_blocks_a_change_for_ever) {
         excuses.forged_syn, all.cut, all.forgotten);
 }
 
+struct BrokenRule {
+    const char* name;
+    Fault fault;
+    std::uint64_t histories;  ///< In which the model must have noticed.
+};
+
+class ModelNotices : public testing::TestWithParam<BrokenRule> {};
+
+TEST_P(ModelNotices, within_some_histories) {
+    for (std::uint64_t seed = 1; seed <= GetParam().histories; ++seed) {
+        History history = random_history(seed);
+        history.setup.times.fault = GetParam().fault;
+        if (play(history).broken) return;
+    }
+    ADD_FAILURE() << "the model did not notice";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rules, ModelNotices,
+    testing::Values(BrokenRule{"short_preparation", Fault::short_preparation, 2000},
+                    BrokenRule{"short_window", Fault::short_window, 2000},
+                    BrokenRule{"forgotten_refusals", Fault::forgets_refusals, 2000},
+                    BrokenRule{"tables_swept_in_the_wrong_order", Fault::sweeps_current_first,
+                               20000},
+                    BrokenRule{"expired_entries_skipped", Fault::skips_expired, 20000},
+                    BrokenRule{"entries_of_failed_members_kept", Fault::keeps_failed, 2000},
+                    BrokenRule{"members_forgotten_early", Fault::forgets_early, 2000},
+                    BrokenRule{"moves_without_preparation", Fault::moves_unprepared, 2000},
+                    BrokenRule{"sweeps_that_stop", Fault::stops_sweeping, 2000}),
+    [](const auto& each) { return std::string(each.param.name); });
+
 }  // namespace
 }  // namespace sluice::model

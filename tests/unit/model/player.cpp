@@ -42,6 +42,8 @@ Player::Player(const History& history)
         for (const Service& service : setup_.services)
             if (service.group == g)
                 group.times.window = std::max(group.times.window, service.idle());
+        if (setup_.times.fault == Fault::short_window) group.times.window /= 2;
+        if (setup_.times.fault == Fault::short_preparation) group.times.prepare = 500ms;
         for (std::uint32_t i = 0; i < setup_.backends; ++i) control_.add_backend(g, 1);
         plane_.accounts[g].share = entries * setup_.share_percent / 100;
         plane_.accounts[g].ceiling =
@@ -86,9 +88,7 @@ void Player::act(const Action& action) {
             control_.kill();
             break;
         case Order::start:
-            if (control_.is_running()) break;
-            was_away_long_ = was_away_long_ || now_ - killed_ > 5s;
-            control_.start(now_);
+            start();
             break;
         case Order::flood:
             begin_flood(action);
@@ -111,6 +111,12 @@ void Player::act(const Action& action) {
             change(action, group);
     }
     clients_.note_overdue();
+}
+
+void Player::start() {
+    if (control_.is_running()) return;
+    was_away_long_ = was_away_long_ || now_ - killed_ > 5s;
+    control_.start(now_);
 }
 
 void Player::change(const Action& action, std::uint32_t number) {
@@ -181,7 +187,7 @@ void Player::resize_table(const Action& action) {
     plan::FlowGeometry geometry = setup_.geometry;
     geometry.log2 = static_cast<std::uint8_t>(6 + action.a % 3);
     geometry.shift = static_cast<std::uint8_t>(geometry.shift + action.b % 3);
-    (void)control_.resize_table(geometry, now_);
+    (void)control_.resize_table(geometry);
 }
 
 void Player::begin_flood(const Action& action) {
@@ -230,7 +236,7 @@ Outcome Player::run() {
 }
 
 void Player::rest() {
-    if (!control_.is_running()) control_.start(now_);
+    start();
     const Instant rested = now_;
     clients_.wind_down(now_, 5s);
     Instant bound = control_.settling_time();
@@ -243,8 +249,7 @@ void Player::rest() {
         flood_.until = now_;
     }
     // Entries whose age has wrapped live once more.
-    if (was_away_long_)
-        bound += std::chrono::duration_cast<Instant>(256 * plane_.table.geometry.tick());
+    if (was_away_long_) bound += 256 * control_.longest_tick();
     while (!is_broken()) {
         run_until(now_ + 500ms);
         if (control_.settled() && (clients_.idle() || setup_.lasting_flood)) break;

@@ -27,6 +27,7 @@ class Player {
 
     void run_until(Instant until);
     void act(const Action& action);
+    void start();
     void change(const Action& action, std::uint32_t group);
     void undo(const Action& action, std::uint32_t group);
     void resize_ring(const Action& action, std::uint32_t group);
