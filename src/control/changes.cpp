@@ -101,6 +101,7 @@ void Changes::aim(const Scene& scene, plan::Instant now, std::optional<std::size
                 dead.push_back(scene.ids.members.find(plan::member_name(owner, backend)));
         std::sort(dead.begin(), dead.end());
         const auto owners = plan::ring_owners(scene.config, scene.ids, scene.overrides, ring);
+        note_owners(i, owners);
         rings_[i].aim(
             owners,
             [&dead](std::uint32_t member) {
@@ -111,6 +112,19 @@ void Changes::aim(const Scene& scene, plan::Instant now, std::optional<std::size
             const std::uint32_t id = scene.ids.members.find(plan::member_name(owner, backend));
             scene.generation.set_down(id, std::binary_search(dead.begin(), dead.end(), id));
         }
+    }
+}
+
+void Changes::note_owners(std::size_t ring, const std::vector<std::uint32_t>& owners) {
+    owners_in_.resize(rings_.size());
+    for (const std::uint32_t member : owners_in_[ring]) --shall_own_[member];
+    std::vector<std::uint32_t> distinct = owners;
+    std::sort(distinct.begin(), distinct.end());
+    distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+    owners_in_[ring] = std::move(distinct);
+    for (const std::uint32_t member : owners_in_[ring]) {
+        if (shall_own_.size() <= member) shall_own_.resize(member + 1);
+        ++shall_own_[member];
     }
 }
 
@@ -148,9 +162,10 @@ bool Changes::settled() const {
                        [](const plan::RingTransition& ring) { return ring.settled(); });
 }
 
-plan::TransitionCounts Changes::counts_of(std::size_t group, std::uint32_t member) const {
+plan::TransitionCounts Changes::counts_of(std::size_t group, std::uint32_t member,
+                                          bool is_remembered) const {
     plan::TransitionCounts out;
-    for (const std::size_t i : rings_of(group)) out.add(rings_[i].counts_of(member));
+    for (const std::size_t i : rings_of(group)) out.add(rings_[i].counts_of(member, is_remembered));
     return out;
 }
 

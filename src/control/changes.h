@@ -51,17 +51,26 @@ class Changes {
     /// Indexes of a group's rings.
     [[nodiscard]] const std::vector<std::size_t>& rings_of(std::size_t group) const;
     [[nodiscard]] bool settled() const;
-    [[nodiscard]] plan::TransitionCounts counts_of(std::size_t group, std::uint32_t member) const;
+    [[nodiscard]] plan::TransitionCounts counts_of(std::size_t group, std::uint32_t member,
+                                                   bool is_remembered) const;
     [[nodiscard]] bool names(std::size_t group, std::uint32_t member) const;
+    /// Whether the member shall own slots of some ring. A deadline cuts flows of those only that
+    /// shall not: others are where they belong, or moved needlessly.
+    [[nodiscard]] bool shall_own(std::uint32_t member) const {
+        return member < shall_own_.size() && shall_own_[member] != 0;
+    }
 
     /// Whether a member's connections are void: failed, or taken out at once.
     static bool is_dead(const config::Group& group, const config::Backend& effective);
 
  private:
+    void note_owners(std::size_t ring, const std::vector<std::uint32_t>& owners);
     void shrink(const Scene& scene, std::size_t index);
 
     std::vector<plan::RingTransition> rings_;
     std::map<std::size_t, std::vector<std::size_t>> by_group_;
+    std::vector<std::uint32_t> shall_own_;  ///< Rings in which it owns a slot, by member id.
+    std::vector<std::vector<std::uint32_t>> owners_in_;  ///< Who they are, by ring.
     std::map<std::pair<std::size_t, config::Balance>, plan::TransitionTimes> times_;
 };
 

@@ -80,7 +80,8 @@ Result<BackendStatus> Controller::backend(const std::string& owner, const IpAddr
     const std::size_t index = SLC_TRY(find_member(owner, address), "backend");
     BackendStatus out = describe(live_->image.members[index]);
     const auto& member = live_->image.members[index];
-    out.change = change_status(live_->changes->counts_of(member.group, member.id));
+    out.change =
+        change_status(live_->changes->counts_of(member.group, member.id, out.remembered != 0));
     return out;
 }
 

@@ -140,8 +140,12 @@ void Controller::fill_backends(NodeStatus& out) const {
     const RingShares shares =
         ring_shares(live_->image, *live_->generation, live_->config.groups.size());
     std::map<std::uint32_t, plan::TransitionCounts> changing;
+    const auto& remembered = sweep_.totals().by_member;
+    const auto is_remembered = [&remembered](std::uint32_t member) {
+        return member < remembered.size() && remembered[member] != 0;
+    };
     for (std::size_t i = 0; i < live_->changes->size(); ++i)
-        for (const auto& [member, counts] : live_->changes->ring(i).counts_by_member())
+        for (const auto& [member, counts] : live_->changes->ring(i).counts_by_member(is_remembered))
             changing[member].add(counts);
     std::map<std::size_t, std::vector<const config::Service*>> services;
     for (const auto& service : live_->config.services)

@@ -102,23 +102,20 @@ bool FlowSweep::is_to_go(std::uint64_t entry, std::uint32_t tick,
     return group == 0 || (scene.generation.members()[member].flags & SLC_MEMBER_DOWN) != 0;
 }
 
-/// Notes the slots for which this entry is foreign; false when it is to be forgotten: overdue on a
-/// ring, and on no other ring of the group where it belongs.
+/// Notes the slots for which this entry is foreign; false when it is to be forgotten: overdue, and
+/// remembered for a member that has left.
 bool FlowSweep::judge(std::uint64_t entry, std::uint64_t hash, std::uint32_t group,
                       const Changes::Scene& scene, const Changes& changes) {
-    bool is_overdue = false, belongs = false;
+    bool is_overdue = false;
     for (const std::size_t i : changes.rings_of(group - 1)) {
         const plan::RingTransition& ring = changes.ring(i);
         const std::uint32_t slot = slc_slot_of(hash, scene.image.ring_list[i].log2);
         if (slot >= ring.slots().size()) continue;
-        if (SLC_SLOT_CURRENT(load(ring.slots()[slot])) == SLC_FLOW_MEMBER_OF(entry)) {
-            belongs = true;
-            continue;
-        }
+        if (SLC_SLOT_CURRENT(load(ring.slots()[slot])) == SLC_FLOW_MEMBER_OF(entry)) continue;
         if (!foreign_[i].empty()) foreign_[i][slot] = true;
         is_overdue = is_overdue || ring.overdue(slot);
     }
-    return belongs || !is_overdue;
+    return !is_overdue || changes.shall_own(SLC_FLOW_MEMBER_OF(entry));
 }
 
 void FlowSweep::walk(const kernel::FlowTable& table, bool leaving, const Changes::Scene& scene,

@@ -199,6 +199,25 @@ TEST_F(ChangesTest, a_deadline_closes_refusing_slots_and_forgets_what_is_elsewhe
     EXPECT_EQ(backend("10.0.0.5").cut, 1u);
 }
 
+TEST_F(ChangesTest, a_deadline_spares_the_flows_of_backends_that_stay) {
+    apply(config_of("10.0.0.5, 10.0.0.6, 10.0.0.7", "deadline: 5s, "));
+    const std::uint32_t leaving = member("10.0.0.5");
+    std::uint32_t slot = 0;
+    while (SLC_SLOT_CURRENT(ring()[slot]) != leaving) ++slot;
+    ASSERT_TRUE(order("web/10.0.0.5", config::BackendState::drain));
+    pass(kPrepare + kPassed);
+    const std::uint32_t staying = SLC_SLOT_CURRENT(ring()[slot]) == member("10.0.0.6")
+                                      ? member("10.0.0.7")
+                                      : member("10.0.0.6");
+    remember(slot, staying);  // of an earlier change of this slot
+    remember(slot, leaving);
+    pass(seconds(5));
+    EXPECT_EQ(count_flows(), 1u);
+    EXPECT_NE(ring()[slot] & SLC_SLOT_MARKED, 0u) << "it is still asked for";
+    EXPECT_EQ(backend("10.0.0.5").cut, 1u);
+    EXPECT_TRUE(backend("10.0.0.5").change.settled()) << "nothing is owed to it any more";
+}
+
 TEST_F(ChangesTest, a_failed_backend_leaves_at_once_and_only_its_own_slots_move) {
     apply(config_of("10.0.0.5, 10.0.0.6, 10.0.0.7"));
     const std::uint32_t failed = member("10.0.0.5");
