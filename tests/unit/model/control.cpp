@@ -179,7 +179,7 @@ void Control::kill() {
     for (Group& group : groups_) group.transition.reset();
 }
 
-void Control::start(Instant now) {
+void Control::start(Instant now, Instant deadline) {
     running_ = true;
     step_at_ = now + times_.step;
     sweep_at_ = now + times_.sweep_pause;
@@ -190,7 +190,7 @@ void Control::start(Instant now) {
             ring.words.resize(std::size_t{1} << ring.log2);
         }
         groups_[g].transition.emplace(ring.words, groups_[g].times, now);
-        aim(g, now, Instant{0});
+        aim(g, now, deadline);
     }
 }
 

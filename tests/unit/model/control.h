@@ -93,7 +93,8 @@ class Control {
     bool resize_table(plan::FlowGeometry geometry);
 
     void kill();
-    void start(Instant now);
+    /// With a deadline for the changes that it finds.
+    void start(Instant now, Instant deadline = {});
     [[nodiscard]] bool is_running() const { return running_; }
     /// Does what is due.
     void run(Instant now);
