@@ -242,7 +242,7 @@ std::vector<Case> elsewhere_in_the_frame() {
     const auto row = [](const char* name, const Packet& packet, bool six) {
         return sent_to(name, packet, six, kKatran, 24);
     };
-    Packet chain = hop_by_hop(Bytes(254, 0)) / dest_opts() / routing();
+    const Packet chain = hop_by_hop(Bytes(254, 0)) / dest_opts() / auth();
     return {
         row("id_behind_a_vlan_tag", eth() / vlan(5) / ip4() / end, false),
         row("id_behind_qinq", eth() / vlan(5, 0x88a8) / vlan(6) / ip6() / end, true),
