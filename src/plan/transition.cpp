@@ -180,11 +180,18 @@ void RingTransition::reopen(Tracked& entry, Instant now) {
 
 void RingTransition::open_others(std::span<const std::uint32_t> owners, Instant now,
                                  Instant deadline) {
-    std::vector<Tracked> opened;
-    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    const auto moves = [&](std::uint32_t slot) {
         const std::uint64_t at = word(slot);
-        if ((at & SLC_SLOT_MARKED) != 0 || SLC_SLOT_CURRENT(at) == owners[slot]) continue;
-        if (SLC_SLOT_CURRENT(at) == 0 || !times_.tracked) {
+        return (at & SLC_SLOT_MARKED) == 0 && SLC_SLOT_CURRENT(at) != owners[slot];
+    };
+    std::size_t count = 0;
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) count += moves(slot);
+    if (count == 0) return;
+    std::vector<Tracked> opened;
+    opened.reserve(times_.tracked ? count : 0);
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+        if (!moves(slot)) continue;
+        if (SLC_SLOT_CURRENT(word(slot)) == 0 || !times_.tracked) {
             modify(slots_[slot], [&](std::uint64_t) { return steady(owners[slot]); });
             continue;
         }
@@ -195,7 +202,14 @@ void RingTransition::open_others(std::span<const std::uint32_t> owners, Instant 
         reopen(entry, now);
         opened.push_back(entry);
     }
-    if (opened.empty()) return;
+    merge(std::move(opened));
+}
+
+void RingTransition::merge(std::vector<Tracked> opened) {
+    if (tracked_.empty()) {
+        tracked_ = std::move(opened);
+        return;
+    }
     std::vector<Tracked> merged;
     merged.reserve(tracked_.size() + opened.size());
     std::merge(tracked_.begin(), tracked_.end(), opened.begin(), opened.end(),

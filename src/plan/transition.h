@@ -127,6 +127,7 @@ class RingTransition {
     void replace_dead(std::span<const std::uint32_t> owners, const IsDead& is_dead, Instant now);
     void aim_tracked(std::span<const std::uint32_t> owners, Instant now, Instant deadline);
     void open_others(std::span<const std::uint32_t> owners, Instant now, Instant deadline);
+    void merge(std::vector<Tracked> opened);
     void reopen(Tracked& entry, Instant now);
     void step_one(Tracked& entry, Instant now);
     void note_refusals(Tracked& entry, Instant now);
