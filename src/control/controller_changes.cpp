@@ -251,11 +251,13 @@ Result<std::size_t> Controller::find_member(const std::string& owner,
 }
 
 void Controller::announce_order(const BackendOrder& order, const std::string& member) const {
-    log_event(LogLevel::info, "backend.ordered",
-              {{"backend", member},
-               {"state", order.state ? config::name_of(*order.state) : ""},
-               {"weight", order.weight ? std::to_string(*order.weight) : ""},
-               {"reset", order.reset ? "true" : ""}});
+    std::vector<LogField> fields{{"backend", member}};
+    if (order.reset) fields.push_back({"reset", "true"});
+    if (order.state) fields.push_back({"state", config::name_of(*order.state)});
+    if (order.weight) fields.push_back({"weight", std::to_string(*order.weight)});
+    if (order.keep) fields.push_back({"keep_s", std::to_string(order.keep->count())});
+    if (order.deadline) fields.push_back({"deadline_s", std::to_string(order.deadline->count())});
+    log_event(LogLevel::info, "backend.ordered", std::span<const LogField>(fields));
 }
 
 Result<BackendStatus> Controller::order(const BackendOrder& order) {

@@ -80,6 +80,20 @@ Result<BackendStatus> Controller::backend(const std::string& owner, const IpAddr
     const std::size_t index = SLC_TRY(find_member(owner, address), "backend");
     BackendStatus out = describe(live_->image.members[index]);
     const auto& member = live_->image.members[index];
+    for (const auto& service : live_->config.services)
+        if (service.forward != config::Forward::local && service.group == member.group)
+            out.services.push_back(service.name);
+    std::uint64_t owned = 0, all = 0;
+    for (const std::size_t i : live_->changes->rings_of(member.group)) {
+        const auto slots = live_->changes->ring(i).slots();
+        all += slots.size();
+        owned += static_cast<std::uint64_t>(std::count_if(
+            slots.begin(), slots.end(),
+            [&member](std::uint64_t slot) { return SLC_SLOT_CURRENT(slot) == member.id; }));
+    }
+    if (all != 0) out.ring_share = static_cast<double>(owned) / static_cast<double>(all);
+    const slc_counter counter = state_->member(member.id);
+    out.traffic = {counter.packets, counter.bytes};
     out.change =
         change_status(live_->changes->counts_of(member.group, member.id, out.remembered != 0));
     return out;

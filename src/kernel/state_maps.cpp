@@ -182,6 +182,18 @@ std::vector<slc_service_counter> StateMaps::services() const {
 std::vector<slc_counter> StateMaps::members() const {
     return sum<slc_counter>("slc_member_counters");
 }
+slc_counter StateMaps::member(std::uint32_t id) const {
+    slc_counter out{};
+    std::vector<slc_counter> row(
+        static_cast<std::size_t>(std::max(::libbpf_num_possible_cpus(), 1)));
+    for (const Epoch& epoch : maps_.at("slc_member_counters")) {
+        if (id >= epoch.entries || ::bpf_map_lookup_elem(epoch.fd.get(), &id, row.data()) != 0)
+            continue;
+        for (const slc_counter& value : row) add(out, value);
+    }
+    return out;
+}
+
 std::vector<slc_counter> StateMaps::customers() const {
     return sum<slc_counter>("slc_customer_counters");
 }

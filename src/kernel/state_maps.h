@@ -58,6 +58,7 @@ class StateMaps {
         const;  ///< reason * SLC_FAMPROTO_COUNT + famproto
     [[nodiscard]] std::vector<slc_service_counter> services() const;
     [[nodiscard]] std::vector<slc_counter> members() const;
+    [[nodiscard]] slc_counter member(std::uint32_t id) const;  ///< One of members().
     [[nodiscard]] std::vector<slc_counter> customers() const;
     [[nodiscard]] std::vector<slc_counter> policies() const;
     [[nodiscard]] std::vector<slc_flow_counter> flow_counters() const;  ///< By service id.
