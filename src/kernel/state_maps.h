@@ -31,7 +31,7 @@ struct StateSizes {
     std::uint32_t customers = 0;
     std::uint32_t policies = 0;
     std::uint32_t frag_buckets = 0;
-    plan::FlowGeometry flows;
+    plan::FlowGeometry flows{};
 };
 
 class StateMaps {
