@@ -85,17 +85,25 @@ void add(slc_flow_counter& to, const slc_flow_counter& from) {
 }  // namespace
 
 Result<StateMaps> StateMaps::open(const std::string& directory, const StateSizes& sizes) {
-    return open(directory, sizes, SLC_TRY(FlowMap::open(directory, sizes.flows), "state"));
+    StateMaps out = SLC_TRY(open_all_but_flows(directory, sizes), "state");
+    out.flows_ = SLC_TRY(FlowMap::open(directory, sizes.flows), "state");
+    return out;
 }
 
 Result<StateMaps> StateMaps::open(const std::string& directory, const StateSizes& sizes,
                                   FlowMap flows) {
-    StateMaps out;
+    StateMaps out = SLC_TRY(open_all_but_flows(directory, sizes), "state");
     out.flows_ = std::move(flows);
+    return out;
+}
+
+Result<StateMaps> StateMaps::open_all_but_flows(const std::string& directory,
+                                                const StateSizes& sizes) {
+    StateMaps out;
     out.directory_ = directory;
     if (!directory.empty())
         for (const StateKind& kind : kKinds) SLC_CHECK(out.find_pinned(kind), kind.name);
-    SLC_CHECK(out.fit(sizes), "state");
+    SLC_CHECK(out.fit(sizes), "sizes");
     return out;
 }
 

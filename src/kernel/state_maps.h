@@ -76,6 +76,8 @@ class StateMaps {
         UniqueFd fd;
         std::uint32_t entries = 0;
     };
+    static Result<StateMaps> open_all_but_flows(const std::string& directory,
+                                                const StateSizes& sizes);
     Result<void> fit_one(const struct StateKind& kind, std::uint32_t wanted);
     Result<void> find_pinned(const struct StateKind& kind);
     template <typename Value>
