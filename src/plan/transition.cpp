@@ -76,10 +76,10 @@ RingTransition::RingTransition(std::span<std::uint64_t> slots, TransitionTimes t
             entry.phase =
                 SLC_SLOT_CURRENT(at) == SLC_SLOT_PREVIOUS(at) ? Phase::preparing : Phase::open;
         entry.opened = entry.closed = now;
-        entry.adopted = true;
+        entry.adopted = entry.from_words = true;
         // What was refused while nobody watched counts as refused now.
         if ((at & (SLC_SLOT_REFUSED | SLC_SLOT_HELD)) != 0) entry.refused = now;
-        tracked_.push_back(entry);
+        tracked_.push_back(std::move(entry));
     }
 }
 
@@ -172,7 +172,8 @@ void RingTransition::reopen(Tracked& entry, Instant now) {
         return SLC_SLOT_MAKE(current, current, SLC_SLOT_MARKED | SLC_SLOT_OPEN);
     });
     entry.phase = Phase::preparing;
-    entry.former = SLC_SLOT_CURRENT(word(entry.slot));
+    const std::uint32_t before = std::exchange(entry.former, SLC_SLOT_CURRENT(word(entry.slot)));
+    note_left(entry, before);
     entry.swept = false;
     entry.opened = now;
     entry.refused = Instant{0};
@@ -200,7 +201,7 @@ void RingTransition::open_others(std::span<const std::uint32_t> owners, Instant 
         entry.aim = owners[slot];
         entry.deadline = deadline;
         reopen(entry, now);
-        opened.push_back(entry);
+        opened.push_back(std::move(entry));
     }
     merge(std::move(opened));
 }
@@ -212,7 +213,8 @@ void RingTransition::merge(std::vector<Tracked> opened) {
     }
     std::vector<Tracked> merged;
     merged.reserve(tracked_.size() + opened.size());
-    std::merge(tracked_.begin(), tracked_.end(), opened.begin(), opened.end(),
+    std::merge(std::make_move_iterator(tracked_.begin()), std::make_move_iterator(tracked_.end()),
+               std::make_move_iterator(opened.begin()), std::make_move_iterator(opened.end()),
                std::back_inserter(merged),
                [](const Tracked& left, const Tracked& right) { return left.slot < right.slot; });
     tracked_ = std::move(merged);
@@ -240,8 +242,10 @@ void RingTransition::step_one(Tracked& entry, Instant now) {
     note_refusals(entry, now);
     const bool prepared = now - entry.opened >= times_.prepare;
     if (entry.phase == Phase::preparing && (prepared || is_late)) entry.phase = Phase::open;
-    if (entry.phase == Phase::open && SLC_SLOT_CURRENT(word(entry.slot)) != entry.aim)
+    if (entry.phase == Phase::open && SLC_SLOT_CURRENT(word(entry.slot)) != entry.aim) {
+        note_left(entry, SLC_SLOT_CURRENT(word(entry.slot)));
         modify(slots_[entry.slot], [&](std::uint64_t old) { return with_current(old, entry.aim); });
+    }
     const std::uint64_t at = word(entry.slot);
     if (SLC_SLOT_CURRENT(at) != entry.aim) return;
     if (is_late || SLC_SLOT_PREVIOUS(at) == entry.aim) {
@@ -259,6 +263,13 @@ void RingTransition::mark_overdue(Tracked& entry) {
     if (entry.overdue) return;
     entry.overdue = true;
     ++overdue_;
+}
+
+void RingTransition::note_left(Tracked& entry, std::uint32_t member) {
+    const auto& known = entry.others;
+    if (member == 0 || member == entry.former) return;
+    if (std::find(known.begin(), known.end(), member) != known.end()) return;
+    entry.others.push_back(member);
 }
 
 void RingTransition::close(Tracked& entry, Instant now) {
@@ -316,8 +327,9 @@ std::map<std::uint32_t, TransitionCounts> RingTransition::counts_by_member(
     std::map<std::uint32_t, TransitionCounts> out;
     for (const Tracked& entry : tracked_) {
         const std::uint64_t at = word(entry.slot);
-        const std::set<std::uint32_t> members{entry.former, entry.aim, SLC_SLOT_CURRENT(at),
-                                              SLC_SLOT_PREVIOUS(at)};
+        std::set<std::uint32_t> members{entry.former, entry.aim, SLC_SLOT_CURRENT(at),
+                                        SLC_SLOT_PREVIOUS(at)};
+        members.insert(entry.others.begin(), entry.others.end());
         for (const std::uint32_t member : members)
             if (!entry.swept || is_remembered(member)) add_to(out[member], entry);
     }
@@ -327,12 +339,13 @@ std::map<std::uint32_t, TransitionCounts> RingTransition::counts_by_member(
 bool RingTransition::concerns(const Tracked& entry, std::uint32_t member) const {
     return entry.former == member || entry.aim == member ||
            SLC_SLOT_CURRENT(word(entry.slot)) == member ||
-           SLC_SLOT_PREVIOUS(word(entry.slot)) == member;
+           SLC_SLOT_PREVIOUS(word(entry.slot)) == member ||
+           std::find(entry.others.begin(), entry.others.end(), member) != entry.others.end();
 }
 
 void RingTransition::limit(std::uint32_t member, Instant deadline) {
     for (Tracked& entry : tracked_)
-        if (concerns(entry, member)) entry.deadline = deadline;
+        if (entry.from_words || concerns(entry, member)) entry.deadline = deadline;
 }
 
 bool RingTransition::names(std::uint32_t member) const {
@@ -343,7 +356,9 @@ bool RingTransition::names(std::uint32_t member) const {
 }
 
 std::size_t RingTransition::memory() const {
-    return tracked_.capacity() * sizeof(Tracked);
+    std::size_t out = tracked_.capacity() * sizeof(Tracked);
+    for (const Tracked& entry : tracked_) out += entry.others.capacity() * sizeof(std::uint32_t);
+    return out;
 }
 
 std::vector<std::uint64_t> grown(std::span<const std::uint64_t> slots, std::uint32_t log2) {

@@ -79,7 +79,8 @@ class RingTransition {
     void aim(std::span<const std::uint32_t> owners, const IsDead& is_dead, Instant now,
              std::chrono::milliseconds deadline = {});
     void set_times(TransitionTimes times) { times_ = times; }
-    /// A deadline, or none (0), for the slots in progress that the member owns, owned or shall own.
+    /// A deadline, or none (0), for the slots in progress that the member owns, owned or shall own;
+    /// and for those that the words told of, which it may have owned.
     void limit(std::uint32_t member, Instant deadline);
 
     /// Moves on what is due. Cheap when nothing is in progress.
@@ -114,10 +115,13 @@ class RingTransition {
         std::uint32_t slot = 0;
         std::uint32_t aim = 0;
         std::uint32_t former = 0;  ///< Owner when the change began.
+        /// Who owned it between `former` and now: flows may be remembered for them.
+        std::vector<std::uint32_t> others;
         Phase phase = Phase::preparing;
         bool overdue = false;
-        bool swept = false;    ///< Since it closed.
-        bool adopted = false;  ///< Found in the words, and no aim has come since.
+        bool swept = false;       ///< Since it closed.
+        bool adopted = false;     ///< Found in the words, and no aim has come since.
+        bool from_words = false;  ///< Found in the words: nobody knows who owned it before.
         Instant opened{0};
         Instant refused{0};  ///< The last time that a refusal was seen.
         Instant closed{0};
@@ -132,6 +136,7 @@ class RingTransition {
     void step_one(Tracked& entry, Instant now);
     void note_refusals(Tracked& entry, Instant now);
     void close(Tracked& entry, Instant now);
+    static void note_left(Tracked& entry, std::uint32_t member);
     static void note_closed(Tracked& entry, Instant now);
     void mark_overdue(Tracked& entry);
     [[nodiscard]] Tracked* find(std::uint32_t slot);

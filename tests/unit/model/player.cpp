@@ -252,7 +252,7 @@ void Player::rest() {
     if (was_away_long_) bound += 256 * control_.longest_tick();
     while (!is_broken()) {
         run_until(now_ + 500ms);
-        if (control_.settled() && (clients_.idle() || setup_.lasting_flood)) break;
+        if (control_.settled()) break;
         const Instant quiet_since =
             setup_.lasting_flood ? rested + 5s : std::max(rested, clients_.last_arrival());
         if (now_ - quiet_since > bound) {

@@ -273,6 +273,24 @@ TEST(Deadline, can_be_given_to_what_concerns_a_member_and_taken_again) {
     EXPECT_FALSE(ring.overdue(1));
 }
 
+TEST(Deadline, reaches_slots_that_a_member_owned_only_for_a_while) {
+    One one;
+    one.aim(2);
+    one.pass(10s);
+    one.aim(3);
+    EXPECT_EQ(one.ring.counts_of(2, true).marked, 1u) << "flows may be remembered for it";
+    one.ring.limit(2, one.now + 5s);
+    one.pass(5s);
+    EXPECT_TRUE(one.ring.overdue(0));
+}
+
+TEST(Deadline, reaches_slots_of_which_only_the_words_tell) {
+    One one(SLC_SLOT_MAKE(3, 1, kOpen));
+    one.ring.limit(2, one.now + 5s);
+    one.pass(5s);
+    EXPECT_TRUE(one.ring.overdue(0));
+}
+
 TEST(Adoption, goes_on_where_the_words_are_with_windows_that_begin_anew) {
     Words words{steady(1), SLC_SLOT_MAKE(1, 1, kOpen), SLC_SLOT_MAKE(2, 1, kOpen),
                 SLC_SLOT_MAKE(2, 2, SLC_SLOT_MARKED)};
