@@ -40,7 +40,8 @@ const bool kTailMissed = provokes(Reason::TAIL_MISSED);
 TEST(Broken, AMissingStageIsAReason) {
     const auto bench = fresh("decap.yaml");
     ASSERT_TRUE(bench);
-    for (std::uint32_t stage = 0; stage < 5; ++stage)
+    for (std::uint64_t& slot : bench->generation().slots()) slot |= SLC_SLOT_MARKED;
+    for (std::uint32_t stage = 0; stage < 6; ++stage)
         ASSERT_EQ(::bpf_map_delete_elem(bench->generation().map_fd("slc_stages"), &stage), 0);
     const Packet tunnel = eth() / ip4({.src = "10.255.0.1", .dst = "10.0.0.1"}) / ip4() / tcp();
     expect_drop(*bench, eth() / ip4() / echo4(), Reason::TAIL_MISSED, "icmp");
@@ -50,6 +51,7 @@ TEST(Broken, AMissingStageIsAReason) {
     expect_drop(*bench, eth() / ip4({.dst = "192.0.2.200"}) / udp() / payload(8990),
                 Reason::TAIL_MISSED, "too_big");
     expect_drop(*bench, tunnel, Reason::TAIL_MISSED, "decap");
+    expect_drop(*bench, eth() / ip4() / tcp(), Reason::TAIL_MISSED, "follow");
     EXPECT_TRUE(kTailMissed);
 }
 
@@ -249,6 +251,43 @@ TEST(Specialisation, ASmallConfigurationIsASmallProgram) {
     EXPECT_EQ(instructions_of(small.generation(), "slc_ext"), 0U) << "no IPv6 VIP";
     EXPECT_EQ(instructions_of(small.generation(), "slc_decap"), 0U) << "no tunnels end here";
     EXPECT_GT(instructions_of(full.generation(), "slc_decap"), 0U);
+}
+
+std::uint32_t steady_size(config::Tracking tracking, config::Routing routing) {
+    auto outcome = Bench::open("small.yaml");
+    EXPECT_TRUE(outcome) << outcome.error().what;
+    config::Config config = (*outcome)->config();
+    config.services[0].protocol = config::Protocol::both;
+    config.services[0].tracking = tracking;
+    config.services[0].routing = routing;
+    config.groups[0].backends[0].server_id = config::ServerId{1, {7}};
+    const auto bench = Bench::from(config);
+    EXPECT_TRUE(bench) << bench.error().what;
+    const std::uint32_t follow = instructions_of((*bench)->generation(), "slc_follow");
+    EXPECT_EQ(follow != 0, tracking != config::Tracking::never) << "slc_follow";
+    return instructions_of((*bench)->generation(), "slc_lb");
+}
+
+/// Who remembers no flows has no stage for them; who routes by no ids does not carry their readers,
+/// and who routes by one kind does not carry the other's.
+TEST(Specialisation, TrackingAndIdsAreThereWhereTheyAreAskedFor) {
+    using config::RouteBy;
+    using config::Tracking;
+    const std::uint32_t least = steady_size(Tracking::never, {});
+    const std::uint32_t tracked = steady_size(Tracking::transitions, {});
+    const std::uint32_t option = steady_size(Tracking::never, {.by = RouteBy::tcp_server_id});
+    const std::uint32_t katran = steady_size(Tracking::never, {.by = RouteBy::katran});
+    fmt::print(
+        "slc_lb: {} instructions, {} with tracking, {} with TCP server ids, {} with "
+        "connection ids\n",
+        least, tracked, option, katran);
+    EXPECT_GT(least, 100U);
+    EXPECT_GT(tracked, least);
+    EXPECT_LT(tracked, least + 150) << "what is tail-called is not in the steady path";
+    EXPECT_GT(option, least + 50);
+    EXPECT_GT(katran, least + 50);
+    // Reading an option is a loop of a few instructions, a connection id is unrolled bytes.
+    EXPECT_LT(option, katran);
 }
 
 /// Every reason of reasons.def is wanted by a row, or provoked by a test that says so.
