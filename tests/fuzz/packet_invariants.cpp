@@ -156,6 +156,11 @@ Finding check_verdict(const World& world, const Bytes& in, const RunResult& run,
         case Reason::FORWARDED:
         case Reason::FORWARDED_FRAGMENT:
         case Reason::FORWARDED_ICMP_ERROR:
+        case Reason::FORWARDED_REMEMBERED:
+        case Reason::FORWARDED_PREVIOUS:
+        case Reason::FORWARDED_CONNECTION_ID:
+        case Reason::FORWARDED_SERVER_ID:
+        case Reason::FORWARDED_ICMP_UNSURE:
             return check_sent(world, in, run.frame);
         case Reason::ECHO_REPLIED:
         case Reason::TOO_BIG_REPLIED:

@@ -119,7 +119,6 @@ TEST(OldTable, TheNewTableDecidesWhereBothRemember) {
 /// Expired, dead and foreign entries of the old table are none: the slot says where to go.
 TEST(OldTable, WhatIsVoidThereIsAMiss) {
     for (std::size_t index = 0; index < std::size(kOlds); ++index) {
-        const plan::FlowGeometry& old = kOlds[index];
         const Situation voids[] = {
             {.kept_in_old = Kept{.left = -1}},
             {.kept_in_old = Kept{.left = -20}},
