@@ -75,7 +75,8 @@ node: {interfaces: [eth0]}
 services:
   - {name: web, vip: 192.0.2.10, protocol: tcp, port: 80, forward: ipip, backends: [10.0.0.5]}
 )");
-    EXPECT_EQ(image.node.features, SLC_FEATURE_IP4 | SLC_FEATURE_IPIP | SLC_FEATURE_OUTER4);
+    EXPECT_EQ(image.node.features,
+              SLC_FEATURE_IP4 | SLC_FEATURE_IPIP | SLC_FEATURE_OUTER4 | SLC_FEATURE_TRACKING);
     EXPECT_EQ(image.members.size(), 1u);
     EXPECT_EQ(image.members[0].variants, 1u << SLC_VARIANT(SLC_FORWARD_IPIP, 0));
     EXPECT_EQ(image.templates, 1u);
@@ -94,13 +95,16 @@ services:
   - {name: b, vip: "2001:db8::/64", protocol: udp, port: any, forward: gue, affinity: source-port, dscp: copy, backends: ["fd00::5"]}
   - {name: c, vip: 192.0.2.99, protocol: both, port: 1, forward: l2, customer: acme, backends: [10.0.0.5]}
   - {name: d, vip: 192.0.2.98, protocol: both, port: 1, forward: local}
+  - {name: e, vip: 192.0.2.97, protocol: tcp, port: 1, forward: gre, backends: [{address: 10.0.0.5, server_id: 7}], route_by: tcp-server-id}
+  - {name: f, vip: 192.0.2.97, protocol: udp, port: 1, forward: gre, backends: [{address: 10.0.0.5, server_id: 7}], route_by: katran}
 )");
     const std::uint32_t all =
         SLC_FEATURE_IP4 | SLC_FEATURE_IP6 | SLC_FEATURE_PREFIX4 | SLC_FEATURE_PREFIX6 |
         SLC_FEATURE_RANGES | SLC_FEATURE_ANY_PORT | SLC_FEATURE_DECAP | SLC_FEATURE_NEXT |
         SLC_FEATURE_OWNERS | SLC_FEATURE_GRE | SLC_FEATURE_GUE | SLC_FEATURE_L2 |
         SLC_FEATURE_LOCAL | SLC_FEATURE_OUTER4 | SLC_FEATURE_OUTER6 | SLC_FEATURE_DSCP_COPY |
-        SLC_FEATURE_AFFINITY_SOURCE | SLC_FEATURE_AFFINITY_SOURCE_PORT;
+        SLC_FEATURE_AFFINITY_SOURCE | SLC_FEATURE_AFFINITY_SOURCE_PORT | SLC_FEATURE_TRACKING |
+        SLC_FEATURE_CONNECTION_ID | SLC_FEATURE_TCP_SERVER_ID;
     EXPECT_EQ(image.node.features, all);
     EXPECT_EQ(image.node.tunnel4_host_mask_be, htonl(0xff));
     EXPECT_EQ(image.node.tunnel6_host_mask_be, ~0ull);
@@ -146,15 +150,140 @@ services:
     for (const std::uint64_t slot : image.slots) EXPECT_EQ(SLC_SLOT_CURRENT(slot), only);
 }
 
-TEST(Compile, service_without_a_backend_has_an_invalid_ring) {
-    const Image image = compiled(R"(
+TEST(Compile, ring_without_a_backend_is_invalid_and_one_of_drained_ones_is_not) {
+    const std::string head = "version: 1\nnode: {interfaces: [eth0]}\ngroups: {web: {backends: [";
+    const std::string tail =
+        "]}}\nservices:\n  - {name: web, vip: 192.0.2.10, protocol: tcp, port: 80, forward: ipip, "
+        "group: web}\n";
+    const Image drained = compiled(head + "{address: 10.0.0.6, state: drain}" + tail);
+    ASSERT_EQ(drained.rings.size(), 1u);
+    EXPECT_NE(drained.rings[0] & SLC_RING_VALID, 0u) << "it has connections to keep";
+    for (const std::uint64_t slot : drained.slots) ASSERT_EQ(slot, 0u);
+    const Image none = compiled(head + tail);
+    ASSERT_EQ(none.rings.size(), 1u);
+    EXPECT_EQ(none.rings[0] & SLC_RING_VALID, 0u);
+    EXPECT_TRUE(none.ring_list[0].empty);
+    IdStore ids;
+    CompileOptions options;
+    options.least_log2[{"web", config::Balance::maglev}] = 9;
+    options.retired = {{"web", *IpAddress::parse("10.0.0.6")}};
+    const Image left = compiled(head + tail, ids, options);
+    EXPECT_EQ(left.rings[0], SLC_RING_MAKE(0, 9)) << "the last backend's flows are on it";
+}
+
+constexpr const char* kThree = R"(
 version: 1
 node: {interfaces: [eth0]}
+groups: {web: {on_down: replace, backends: [10.0.0.5, 10.0.0.6, {address: 10.0.0.7, weight: 3}]}}
 services:
-  - {name: web, vip: 192.0.2.10, protocol: tcp, port: 80, forward: ipip, backends: [{address: 10.0.0.6, state: drain}]}
-)");
-    ASSERT_EQ(image.rings.size(), 1u);
-    EXPECT_EQ(image.rings[0] & SLC_RING_VALID, 0u);
+  - {name: web, vip: 192.0.2.10, protocol: tcp, port: 80, forward: ipip, group: web}
+)";
+
+TEST(Compile, overrides_say_states_and_weights_and_never_the_size_of_a_ring) {
+    IdStore ids;
+    const Image plain = compiled(kThree, ids);
+    CompileOptions options;
+    options.overrides["web/10.0.0.5"].state = config::BackendState::drain;
+    options.overrides["web/10.0.0.7"].weight = 0;
+    options.overrides["web/10.9.9.9"].weight = 5;  // Of nobody.
+    const Image overridden = compiled(kThree, ids, options);
+    EXPECT_EQ(overridden.slots.size(), plain.slots.size());
+    const std::uint32_t only = ids.members.find("web/10.0.0.6");
+    for (const std::uint64_t slot : overridden.slots) ASSERT_EQ(slot, SLC_SLOT_MAKE(only, only, 0));
+    EXPECT_EQ(overridden.members.size(), 3u);
+}
+
+TEST(Compile, failed_backend_gives_up_its_slots_and_is_replaced_in_no_others) {
+    for (const bool keep : {false, true}) {
+        std::string text = kThree;
+        if (keep) text.replace(text.find("replace"), 7, "keep");
+        IdStore ids;
+        const Image before = compiled(text, ids);
+        CompileOptions options;
+        options.overrides["web/10.0.0.5"].state = config::BackendState::down;
+        const Image after = compiled(text, ids, options);
+        const std::uint32_t failed = ids.members.find("web/10.0.0.5");
+        std::size_t moved = 0, others = 0;
+        for (std::size_t i = 0; i < before.slots.size(); ++i) {
+            EXPECT_NE(SLC_SLOT_CURRENT(after.slots[i]), failed);
+            if (before.slots[i] == after.slots[i]) continue;
+            ++(SLC_SLOT_CURRENT(before.slots[i]) == failed ? moved : others);
+        }
+        EXPECT_GT(moved, 0u);
+        if (keep) continue;
+        EXPECT_EQ(others, 0u) << "nobody else's connections are concerned";
+    }
+}
+
+TEST(Compile, retired_members_keep_their_ids_and_templates_and_own_nothing) {
+    IdStore ids;
+    compiled(kThree, ids);
+    const std::uint32_t id = ids.members.find("web/10.0.0.5");
+    std::string text = kThree;
+    text.replace(text.find("10.0.0.5, "), 10, "");
+    CompileOptions options;
+    options.retired = {{"web", *IpAddress::parse("10.0.0.5")},
+                       {"gone", *IpAddress::parse("10.0.0.5")}};
+    const Image image = compiled(text, ids, options);
+    EXPECT_EQ(ids.members.find("web/10.0.0.5"), id);
+    const auto found = std::find_if(image.members.begin(), image.members.end(),
+                                    [&](const ImageMember& member) { return member.id == id; });
+    ASSERT_NE(found, image.members.end());
+    EXPECT_EQ(found->backend, kRetired);
+    EXPECT_EQ(found->group, 0u);
+    EXPECT_EQ(found->address, *IpAddress::parse("10.0.0.5"));
+    EXPECT_EQ(found->variants, 1u << SLC_VARIANT(SLC_FORWARD_IPIP, 0));
+    EXPECT_EQ(image.members.size(), 3u) << "a group that is gone has no members";
+    EXPECT_EQ(image.templates, 3u);
+    for (const std::uint64_t slot : image.slots) ASSERT_NE(SLC_SLOT_CURRENT(slot), id);
+}
+
+TEST(Compile, ring_that_may_not_shrink_yet_repeats_itself) {
+    IdStore ids;
+    const Image small = compiled(kThree, ids);
+    CompileOptions options;
+    options.least_log2[{"web", config::Balance::maglev}] = small.ring_list[0].log2 + 2;
+    options.least_log2[{"web", config::Balance::rendezvous}] = 15;
+    const Image image = compiled(kThree, ids, options);
+    EXPECT_EQ(image.ring_list[0].log2, small.ring_list[0].log2 + 2);
+    EXPECT_EQ(image.ring_list[0].wanted_log2, small.ring_list[0].log2);
+    EXPECT_EQ(SLC_RING_LOG2(image.rings[0]), image.ring_list[0].log2);
+    ASSERT_EQ(image.slots.size(), small.slots.size() * 4);
+    for (std::size_t i = 0; i < image.slots.size(); ++i)
+        ASSERT_EQ(image.slots[i], small.slots[i % small.slots.size()]);
+    options.least_log2[{"web", config::Balance::maglev}] = 1;
+    EXPECT_EQ(compiled(kThree, ids, options).slots, small.slots);
+}
+
+TEST(Compile, flow_fields_accounts_and_server_ids_are_filled_for_the_table_in_use) {
+    IdStore ids;
+    CompileOptions options;
+    const std::string text = R"(
+version: 1
+node: {interfaces: [eth0], flows: {entries: 4096}}
+groups:
+  web: {flows: {share: 25%, ceiling: 75%}, backends: [{address: 10.0.0.5, server_id: 7}, 10.0.0.6]}
+services:
+  - {name: web, vip: 192.0.2.10, protocol: tcp, port: 80, forward: ipip, group: web, route_by: tcp-server-id}
+)";
+    const Image image = compiled(text, ids, options);
+    EXPECT_EQ(image.node.flow_log2, 9);
+    ASSERT_EQ(image.accounts.size(), 2u);
+    EXPECT_EQ(image.accounts[0].ceiling, 3072u);
+    EXPECT_EQ(image.accounts[1].share, 1024u);
+    EXPECT_EQ(image.accounts[1].ceiling, 3072u);
+    EXPECT_EQ(image.services[1].group, 1u);
+    EXPECT_EQ(image.services[1].lifetime[SLC_FLOW_ESTABLISHED],
+              ticks_of(std::chrono::seconds(900), image.node.flow_shift));
+    ASSERT_EQ(image.server_ids.size(), 1u);
+    EXPECT_EQ(image.server_ids[0].member, ids.members.find("web/10.0.0.5"));
+    options.flows = FlowGeometry{12, 35};
+    const Image kept = compiled(text, ids, options);
+    EXPECT_EQ(kept.node.flow_log2, 12);
+    EXPECT_EQ(kept.node.flow_shift, 35);
+    EXPECT_EQ(kept.services[1].lifetime[SLC_FLOW_ESTABLISHED],
+              ticks_of(std::chrono::seconds(900), 35));
+    EXPECT_EQ(kept.accounts[0].ceiling, 8u * 4096 * 3 / 4);
 }
 
 TEST(Compile, ids_stay_when_others_come_and_go) {

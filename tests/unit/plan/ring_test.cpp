@@ -410,6 +410,78 @@ TEST(Rendezvous, serves_ten_thousand_members) {
     EXPECT_EQ(std::count(ring.begin(), ring.end(), 0u), 0);
 }
 
+using Candidates = std::vector<RingCandidate>;
+
+Candidates candidates_of(const Members& members) {
+    Candidates out;
+    for (const RingMember& member : members) out.push_back({member, RingRole::owns});
+    return out;
+}
+
+class Owners : public testing::TestWithParam<RingKind> {};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Owners, testing::Values(RingKind::maglev, RingKind::rendezvous),
+                         [](const auto& each) {
+                             return each.param == RingKind::maglev ? "maglev" : "rendezvous";
+                         });
+
+TEST_P(Owners, are_those_of_the_plain_ring_while_all_are_well) {
+    const Members members = random_members(20, 5, 21);
+    const Builder build = GetParam() == RingKind::maglev ? build_maglev : build_rendezvous;
+    EXPECT_EQ(build_owners(candidates_of(members), GetParam(), 11), build(members, 11));
+}
+
+TEST_P(Owners, that_leave_are_as_if_they_had_never_been) {
+    Members members = random_members(20, 5, 22);
+    Candidates candidates = candidates_of(members);
+    candidates[7].role = RingRole::leaves;
+    members.erase(members.begin() + 7);
+    EXPECT_EQ(build_owners(candidates, GetParam(), 11),
+              build_owners(candidates_of(members), GetParam(), 11));
+}
+
+TEST_P(Owners, that_fail_give_up_their_own_slots_and_nobody_elses_move) {
+    Candidates candidates = candidates_of(random_members(20, 5, 23));
+    const Ring before = build_owners(candidates, GetParam(), 11);
+    candidates[3].role = candidates[9].role = RingRole::replaced;
+    const Ring after = build_owners(candidates, GetParam(), 11);
+    std::map<std::uint32_t, std::uint32_t> taken;
+    for (std::size_t slot = 0; slot < before.size(); ++slot) {
+        const bool failed = before[slot] == 4 || before[slot] == 10;
+        ASSERT_EQ(after[slot] != before[slot], failed) << slot;
+        ASSERT_NE(after[slot], 4u);
+        ASSERT_NE(after[slot], 10u);
+        if (failed) ++taken[after[slot]];
+    }
+    EXPECT_GT(taken.size(), 10u) << "many share what two had";
+}
+
+TEST_P(Owners, that_stand_in_stay_when_another_member_fails) {
+    Candidates candidates = candidates_of(random_members(12, 3, 24));
+    candidates[2].role = RingRole::replaced;
+    const Ring one = build_owners(candidates, GetParam(), 10);
+    candidates[5].role = RingRole::replaced;
+    const Ring two = build_owners(candidates, GetParam(), 10);
+    for (std::size_t slot = 0; slot < one.size(); ++slot) {
+        ASSERT_EQ(two[slot] != one[slot], one[slot] == 6) << slot;
+    }
+}
+
+TEST_P(Owners, are_nobody_when_no_candidate_may) {
+    Candidates candidates = candidates_of(random_members(3, 1, 25));
+    candidates[0].role = RingRole::leaves;
+    candidates[1].role = RingRole::replaced;
+    candidates[2].member.weight = 0;
+    EXPECT_EQ(build_owners(candidates, GetParam(), 6), Ring(64, 0));
+    EXPECT_EQ(build_owners({}, GetParam(), 6), Ring(64, 0));
+}
+
+TEST_P(Owners, without_weight_stand_in_for_nobody) {
+    Candidates candidates = candidates_of(Members{{1, 1, 1}, {2, 2, 0}, {3, 3, 1}});
+    candidates[0].role = RingRole::replaced;
+    EXPECT_EQ(build_owners(candidates, GetParam(), 6), Ring(64, 3));
+}
+
 // Rings are an agreement between nodes of different versions: a digest that changes breaks the
 // connections of a fleet that is being upgraded. Never update these; make a new kind of ring.
 TEST(Golden, digests_of_rings_never_change) {
