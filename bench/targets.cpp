@@ -88,6 +88,7 @@ config::Config config_of(const SluiceSetup& setup) {
     config.node.tunnel_source6 = IpPrefix::parse("fd00:ff::/64");
     config.node.ring_secret = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
     config.node.has_ring_secret = true;
+    if (setup.flow_entries != 0) config.node.flow_entries = setup.flow_entries;
     if (setup.ip4) {
         config.groups.push_back(group_of("web4", setup.backend4_is_ip6, setup));
         config.services.push_back(
@@ -149,6 +150,22 @@ std::uint32_t SluiceTarget::instructions() const {
         if (program.name == "slc_lb") return program.instructions;
     }
     return 0;
+}
+
+void SluiceTarget::flag_slots(std::uint64_t flags) {
+    for (std::uint64_t& slot : generation_.slots()) {
+        const auto owner = static_cast<std::uint32_t>(SLC_SLOT_CURRENT(slot));
+        kernel::publish(slot, SLC_SLOT_MAKE(owner, owner, flags));
+    }
+}
+
+SluiceTarget::Followed SluiceTarget::followed() const {
+    Followed out;
+    for (const slc_flow_counter& counter : state_.flow_counters()) {
+        out.hits += counter.hits;
+        out.misses += counter.misses;
+    }
+    return out;
 }
 
 namespace {

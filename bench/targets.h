@@ -25,7 +25,8 @@ struct SluiceSetup {
     bool ip4 = true;
     bool ip6 = true;
     unsigned backends = 100;
-    unsigned prefixes = 0;  ///< VIP prefixes beside the VIPs.
+    unsigned prefixes = 0;      ///< VIP prefixes beside the VIPs.
+    unsigned flow_entries = 0;  ///< Places of the flow table; 0: as by default.
 };
 
 config::Config config_of(const SluiceSetup& setup);
@@ -44,6 +45,15 @@ class SluiceTarget {
     [[nodiscard]] int program() const { return root_.program_fd("slc_root"); }
     [[nodiscard]] std::uint32_t instructions() const;
     [[nodiscard]] const char* instruction_set() const { return kernel::name_of(isa_); }
+
+    /// Gives every slot these flags (SLC_SLOT_*) and its owner as the former owner too.
+    void flag_slots(std::uint64_t flags);
+    /// Of packets in marked slots, all services and CPUs.
+    struct Followed {
+        std::uint64_t hits = 0;
+        std::uint64_t misses = 0;
+    };
+    [[nodiscard]] Followed followed() const;
 
  private:
     SluiceTarget(kernel::StateMaps state, kernel::Generation generation, kernel::BpfObject root)

@@ -8,7 +8,7 @@
  *   slc_ext      IPv6 extension headers
  *   slc_too_big  answers what would not fit the egress
  *   slc_decap    tunnels of other balancers that end here
- *   slc_follow   packets of marked slots: the flow table
+ *   slc_follow   fragments and the like in marked slots: the flow table
  *
  * The stages are in stage/, in walk order; each opens with its contract. Map sizes and .rodata come
  * from the loader (src/kernel/generation.h). All programs are xdp.frags: a program array takes
@@ -60,7 +60,7 @@ SLC_INLINE int slc_lb_ip4(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_cu
         return slc_continue(ctx, pkt, SLC_STAGE_PARSE, SLC_TAIL_FRAG);
     if (SLC_LIKELY(pkt->proto == IPPROTO_TCP || pkt->proto == IPPROTO_UDP)) {
         *cur = slc_cursor_at(ctx, pkt->l4_off, 128);
-        return slc_steer_transport(ctx, pkt, vip, cur);
+        return slc_steer_transport(ctx, pkt, vip, cur, 1);
     }
     if (pkt->proto == IPPROTO_ICMP)
         return slc_continue(ctx, pkt, SLC_STAGE_PARSE, SLC_TAIL_ICMP);
@@ -83,7 +83,7 @@ SLC_INLINE int slc_lb_ip6(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_cu
     if (SLC_UNLIKELY(reason))
         return slc_drop(ctx, pkt, SLC_STAGE_PARSE, reason);
     if (SLC_LIKELY(pkt->proto == IPPROTO_TCP || pkt->proto == IPPROTO_UDP))
-        return slc_steer_transport(ctx, pkt, vip, cur);
+        return slc_steer_transport(ctx, pkt, vip, cur, 1);
     if (pkt->proto == IPPROTO_ICMPV6)
         return slc_continue(ctx, pkt, SLC_STAGE_PARSE, SLC_TAIL_ICMP);
     if (slc_is_ext(pkt->proto))

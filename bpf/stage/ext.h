@@ -95,5 +95,5 @@ SLC_INLINE int slc_stage_ext(struct xdp_md *ctx, struct slc_pkt *pkt)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_PROTOCOL_UNSUPPORTED);
     struct slc_cursor cur = slc_cursor_at(ctx, pkt->l4_off, 4096);
 
-    return slc_steer_transport(ctx, pkt, vip, &cur);
+    return slc_steer_transport(ctx, pkt, vip, &cur, 0);
 }

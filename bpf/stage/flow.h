@@ -3,8 +3,8 @@
 
 /*
  * The flow table's part of stage pick: a packet of a marked slot, or of a service that is tracked
- * always. Steady traffic never comes here, and pays nothing for it: a program of its own runs it
- * (follow.h), so that none of its registers and nothing of its stack is the steady path's.
+ * always. Steady traffic never comes here, and pays nothing for it: what decides is a function with
+ * registers of its own.
  *
  * Reads    pkt: hash, tcp_flags, looks_only; the service's record, the slot, the flow table.
  * Leaves   rec.member, picked; an entry made, renewed or shortened; the slot's REFUSED flag.
@@ -128,4 +128,24 @@ SLC_INLINE __u16 slc_flow_reason(__u64 answer)
     if (SLC_FLOW_ANSWER_HOW(answer) == SLC_FLOW_BY_PREVIOUS)
         return SLC_REASON_FORWARDED_PREVIOUS;
     return SLC_REASON_FORWARDED;
+}
+
+/* Asks the table where the packet goes, for its slot `*word` that read as `slot`. 0 with rec.member
+ * and, unless looks_only, picked set; or the reason for a drop. */
+SLC_INLINE __u16 slc_ask_flows(struct slc_pkt *pkt, const struct slc_service *service, __u64 *word,
+                               __u64 slot)
+{
+    __u64 answer =
+        slc_follow_flow(pkt->live, service, pkt->hash, SLC_FLOW_QUERY(slot, slc_flow_kind_of(pkt)));
+
+    if (answer == SLC_FLOW_NO_ANSWER)
+        return SLC_REASON_MAP_MISSED;
+    if (SLC_FLOW_ANSWER_INSERT(answer) > SLC_FLOW_INSERTED && (slot & SLC_SLOT_OPEN) &&
+        !(slot & SLC_SLOT_REFUSED))
+        __sync_fetch_and_or(word, SLC_SLOT_REFUSED);
+    slc_flow_count(pkt->rec.service, answer);
+    pkt->rec.member = (__u32)answer;
+    if (!pkt->looks_only)
+        pkt->picked = slc_flow_reason(answer);
+    return pkt->rec.member ? 0 : SLC_REASON_NO_BACKEND;
 }

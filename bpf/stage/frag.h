@@ -141,7 +141,7 @@ SLC_INLINE int slc_frag_first(struct xdp_md *ctx, struct slc_pkt *pkt, const str
     pkt->rec.service = slc_find_service(pkt, vip, pkt->proto, pkt->dport_be);
     if (!pkt->rec.service)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_NO_SUCH_PORT);
-    fault = slc_pick(ctx, pkt, &service);
+    fault = slc_pick(ctx, pkt, &service, 0);
     if (SLC_HAS(TRACKING) && fault == SLC_PICK_FOLLOW)
         return slc_continue(ctx, pkt, SLC_STAGE_PICK, SLC_TAIL_FOLLOW);
     if (fault)

@@ -269,7 +269,7 @@ SLC_INLINE int slc_icmp_error(struct xdp_md *ctx, struct slc_pkt *pkt, const str
     flow.rec.service = slc_find_service(pkt, vip, flow.proto, flow.dport_be);
     if (!flow.rec.service)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_ICMP_QUOTE_MISMATCH);
-    fault = slc_pick(ctx, &flow, &service);
+    fault = slc_pick(ctx, &flow, &service, 0);
     pkt->rec.service = flow.rec.service;
     pkt->rec.member = flow.rec.member;
     pkt->rec.customer = flow.rec.customer;

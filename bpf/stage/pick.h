@@ -13,7 +13,7 @@
  * same slot on every node that has the same revision. Only a marked slot asks the flow table.
  */
 
-#include "lib/maps.h"
+#include "stage/flow.h"
 #include "stage/identity.h"
 
 SLC_INLINE __u64 slc_flow_hash(const struct slc_pkt *pkt, __u8 affinity)
@@ -71,11 +71,15 @@ SLC_INLINE __u64 *slc_slot_word(const struct slc_pkt *pkt, const struct slc_serv
     return slc_slots_at(pkt, SLC_RING_OFFSET(ring) + slc_slot_of(pkt->hash, SLC_RING_LOG2(ring)));
 }
 
-/* Not a reason: the packet's slot is marked, and stage follow decides. */
+/* Not a reason: the packet's slot is marked, and stage follow decides. It always does where packets
+ * may name their backend, and while a flow table is being left: all of it on one way is more than
+ * the verifier has patience for. */
 #define SLC_PICK_FOLLOW 0xffff
 
-/* 0 with *service and rec.member set, SLC_PICK_FOLLOW, or the reason for a drop. */
-SLC_INLINE __u16 slc_pick(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_service **service)
+/* 0 with *service and rec.member set, SLC_PICK_FOLLOW unless the table may be asked `here`, or the
+ * reason for a drop. */
+SLC_INLINE __u16 slc_pick(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_service **service,
+                          int here)
 {
     struct slc_service *found = slc_services_at(pkt, pkt->rec.service);
     __u16 fault;
@@ -97,7 +101,9 @@ SLC_INLINE __u16 slc_pick(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_se
         return fault;
     slot = *(volatile __u64 *)word;
     if (SLC_HAS(TRACKING) && SLC_UNLIKELY(slc_is_tracked(found, slot)))
-        return SLC_PICK_FOLLOW;
+        return here && !SLC_HAS(FLOWS_OLD) && !SLC_HAS(CONNECTION_ID) && !SLC_HAS(TCP_SERVER_ID)
+                   ? slc_ask_flows(pkt, found, word, slot)
+                   : SLC_PICK_FOLLOW;
     pkt->rec.member = SLC_SLOT_CURRENT(slot);
     return pkt->rec.member ? 0 : SLC_REASON_NO_BACKEND;
 }

@@ -26,7 +26,8 @@ SLC_INLINE int slc_unmatched(struct xdp_md *ctx, struct slc_pkt *pkt, const stru
 }
 
 /* Ports are in pkt. */
-SLC_INLINE int slc_steer(struct xdp_md *ctx, struct slc_pkt *pkt, const struct slc_vip *vip)
+SLC_INLINE int slc_steer(struct xdp_md *ctx, struct slc_pkt *pkt, const struct slc_vip *vip,
+                         int here)
 {
     struct slc_service *service;
     __u16 fault;
@@ -34,7 +35,7 @@ SLC_INLINE int slc_steer(struct xdp_md *ctx, struct slc_pkt *pkt, const struct s
     pkt->rec.service = slc_find_service(pkt, vip, pkt->proto, pkt->dport_be);
     if (!pkt->rec.service)
         return slc_unmatched(ctx, pkt, vip, SLC_REASON_NO_SUCH_PORT);
-    fault = slc_pick(ctx, pkt, &service);
+    fault = slc_pick(ctx, pkt, &service, here);
     if (SLC_HAS(TRACKING) && SLC_UNLIKELY(fault == SLC_PICK_FOLLOW))
         return slc_continue(ctx, pkt, SLC_STAGE_PICK, SLC_TAIL_FOLLOW);
     if (SLC_UNLIKELY(fault))
@@ -44,11 +45,11 @@ SLC_INLINE int slc_steer(struct xdp_md *ctx, struct slc_pkt *pkt, const struct s
 
 /* The transport header is at l4_off, and it is TCP or UDP. */
 SLC_INLINE int slc_steer_transport(struct xdp_md *ctx, struct slc_pkt *pkt,
-                                   const struct slc_vip *vip, struct slc_cursor *cur)
+                                   const struct slc_vip *vip, struct slc_cursor *cur, int here)
 {
     __u16 fault = slc_parse_transport(cur, pkt, 0);
 
     if (SLC_UNLIKELY(fault))
         return slc_drop(ctx, pkt, SLC_STAGE_PARSE, fault);
-    return slc_steer(ctx, pkt, vip);
+    return slc_steer(ctx, pkt, vip, here);
 }
