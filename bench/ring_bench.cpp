@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <string>
+#include <utility>
 
 #include "plan/ring.h"
 #include "plan/ring_math.h"
@@ -75,6 +77,82 @@ Figures measure(Builder build, const RingOptions& options, bool weighted) {
     return out;
 }
 
+/// A change of one backend, and the share of the ring that must move for it.
+struct Change {
+    const char* name;
+    double (*ideal)(double backends);
+};
+constexpr Change kChanges[] = {
+    {"one removed", [](double backends) { return 1 / backends; }},
+    {"one added", [](double backends) { return 1 / (backends + 1); }},
+    {"weight of one +25 %",
+     [](double backends) { return 1.25 / (backends + 0.25) - 1 / backends; }},
+};
+
+/// Shares of a ring's slots, mean over many groups.
+struct Disruption {
+    double moved = 0;
+    double needless = 0;  ///< Neither from nor to the backend that changed.
+};
+
+Disruption disrupt(Builder build, unsigned backends, const std::string& change, unsigned groups) {
+    Disruption out;
+    for (unsigned group = 0; group < groups; ++group) {
+        Members before = members_of(group, backends, false);
+        for (plan::RingMember& member : before) member.weight = 100;
+        Members after = before;
+        std::uint32_t changed = before[group % backends].member;
+        if (change == "one removed") {
+            after.erase(after.begin() + group % backends);
+        } else if (change == "one added") {
+            changed = backends + 1;
+            after.push_back({std::uint64_t{1} << 40 | group, changed, 100});
+        } else {
+            after[group % backends].weight = 125;
+        }
+        const std::uint32_t log2 = std::max(plan::ring_log2(before), plan::ring_log2(after));
+        const auto from = build(before, log2);
+        const auto to = build(after, log2);
+        for (std::size_t slot = 0; slot < from.size(); ++slot) {
+            if (from[slot] == to[slot]) continue;
+            out.moved += 1.0 / static_cast<double>(from.size() * groups);
+            if (from[slot] != changed && to[slot] != changed)
+                out.needless += 1.0 / static_cast<double>(from.size() * groups);
+        }
+    }
+    return out;
+}
+
+/// What a change of one backend does to connections, each of which has a slot.
+nlohmann::json report_disruption(unsigned backends, std::vector<Asked>& asked) {
+    constexpr unsigned kGroups = 100;
+    Table table({"share of slots, %", "change", "must move", "moves", "needlessly"});
+    nlohmann::json rows = nlohmann::json::array();
+    double worst_rendezvous = 0;
+    for (const auto& [name, build] :
+         {std::pair<const char*, Builder>{"maglev", plan::build_maglev},
+          std::pair<const char*, Builder>{"rendezvous", plan::build_rendezvous}}) {
+        for (const Change& change : kChanges) {
+            const Disruption found = disrupt(build, backends, change.name, kGroups);
+            const double ideal = change.ideal(backends);
+            table.add({name, change.name, fmt::format("{:.3f}", 100 * ideal),
+                       fmt::format("{:.3f}", 100 * found.moved),
+                       fmt::format("{:.3f}", 100 * found.needless)});
+            rows.push_back({{"ring", name},
+                            {"change", change.name},
+                            {"ideal", ideal},
+                            {"moved", found.moved},
+                            {"needless", found.needless}});
+            if (build == plan::build_rendezvous)
+                worst_rendezvous = std::max(worst_rendezvous, found.needless);
+        }
+    }
+    fmt::print("one change in a group of {}, mean of {} groups\n\n{}\n", backends, kGroups,
+               table.text());
+    asked.push_back(at_most("needless moves, rendezvous, % of slots", 100 * worst_rendezvous, 0));
+    return rows;
+}
+
 }  // namespace
 
 Result<nlohmann::json> run_ring(const RingOptions& options, std::vector<Asked>& asked) {
@@ -124,7 +202,8 @@ Result<nlohmann::json> run_ring(const RingOptions& options, std::vector<Asked>& 
     progress("");
     fmt::print("groups of {} backends, all different; one thread\n\n{}\n", options.backends,
                table.text());
-    return nlohmann::json{{"rings", rows}};
+    return nlohmann::json{{"rings", rows},
+                          {"disruption", report_disruption(options.backends, asked)}};
 }
 
 }  // namespace sluice::bench
