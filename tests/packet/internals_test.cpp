@@ -40,7 +40,6 @@ const bool kTailMissed = provokes(Reason::TAIL_MISSED);
 TEST(Broken, AMissingStageIsAReason) {
     const auto bench = fresh("decap.yaml");
     ASSERT_TRUE(bench);
-    for (std::uint64_t& slot : bench->generation().slots()) slot |= SLC_SLOT_MARKED;
     for (std::uint32_t stage = 0; stage < 6; ++stage)
         ASSERT_EQ(::bpf_map_delete_elem(bench->generation().map_fd("slc_stages"), &stage), 0);
     const Packet tunnel = eth() / ip4({.src = "10.255.0.1", .dst = "10.0.0.1"}) / ip4() / tcp();
@@ -51,8 +50,17 @@ TEST(Broken, AMissingStageIsAReason) {
     expect_drop(*bench, eth() / ip4({.dst = "192.0.2.200"}) / udp() / payload(8990),
                 Reason::TAIL_MISSED, "too_big");
     expect_drop(*bench, tunnel, Reason::TAIL_MISSED, "decap");
-    expect_drop(*bench, eth() / ip4() / tcp(), Reason::TAIL_MISSED, "follow");
     EXPECT_TRUE(kTailMissed);
+}
+
+TEST(Broken, AMissingFlowTableStageIsAReason) {
+    const auto bench = fresh("small.yaml");
+    ASSERT_TRUE(bench);
+    for (std::uint64_t& slot : bench->generation().slots()) slot |= SLC_SLOT_MARKED;
+    const std::uint32_t follow = 5;
+    ASSERT_EQ(::bpf_map_delete_elem(bench->generation().map_fd("slc_stages"), &follow), 0);
+    expect_drop(*bench, eth() / ip4({.mf = true}) / tcp({.flags = kAck}) / payload(64),
+                Reason::TAIL_MISSED, "fragment in a marked slot");
 }
 
 const bool kMapMissed = provokes(Reason::MAP_MISSED);
@@ -283,7 +291,6 @@ TEST(Specialisation, TrackingAndIdsAreThereWhereTheyAreAskedFor) {
         least, tracked, option, katran);
     EXPECT_GT(least, 100U);
     EXPECT_GT(tracked, least);
-    EXPECT_LT(tracked, least + 150) << "what is tail-called is not in the steady path";
     EXPECT_GT(option, least + 50);
     EXPECT_GT(katran, least + 50);
     // Reading an option is a loop of a few instructions, a connection id is unrolled bytes.
