@@ -99,8 +99,9 @@ std::set<std::uint32_t> Controller::remembered_members() const {
             for (std::uint64_t& entry : bucket.entry)
                 out.insert(SLC_FLOW_MEMBER_OF(std::atomic_ref(entry).load()));
     };
-    scan(state_->flows().current());
+    // In this order no flow that moves meanwhile is missed.
     if (state_->flows().leaving()) scan(*state_->flows().leaving());
+    scan(state_->flows().current());
     out.erase(0);
     return out;
 }

@@ -121,13 +121,14 @@ Result<FlowPage> Controller::flows(const FlowQuery& query, FlowAction action,
 FlowPage Controller::walk_flows(const FlowFilter& filter, FlowAction action, std::uint64_t cursor) {
     FlowPage page;
     const auto& flows = state_->flows();
-    const std::size_t first = flows.current().buckets().size();
-    const std::size_t all = first + (flows.leaving() ? flows.leaving()->buckets().size() : 0);
+    // The table that is being left first, so that no flow that moves meanwhile is missed.
+    const std::size_t left = flows.leaving() ? flows.leaving()->buckets().size() : 0;
+    const std::size_t all = left + flows.current().buckets().size();
     std::uint64_t at = cursor;
     const std::uint64_t end = std::min<std::uint64_t>(all, at + kBucketsPerStep);
     for (; at < end && page.records.size() < kRecordsPerStep; ++at) {
-        const kernel::FlowTable& table = at < first ? flows.current() : *flows.leaving();
-        const auto bucket = static_cast<std::uint32_t>(at < first ? at : at - first);
+        const kernel::FlowTable& table = at < left ? *flows.leaving() : flows.current();
+        const auto bucket = static_cast<std::uint32_t>(at < left ? at : at - left);
         const std::uint32_t tick = table.tick();
         for (std::uint64_t& place : table.buckets()[bucket].entry) {
             const std::uint64_t entry = std::atomic_ref(place).load();

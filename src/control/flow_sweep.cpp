@@ -79,14 +79,16 @@ void FlowSweep::begin(const Changes::Scene& scene, const Changes& changes, plan:
 bool FlowSweep::step(kernel::FlowMap& flows, const Changes::Scene& scene, Changes& changes,
                      const Lifetimes& lifetimes, plan::Instant now, std::size_t buckets) {
     if (!running_) begin(scene, changes, now);
-    const std::size_t first = flows.current().buckets().size();
-    const std::size_t all = first + (flows.leaving() ? flows.leaving()->buckets().size() : 0);
+    // The table that is being left first: a flow that moves meanwhile is then seen twice, and never
+    // missed. One that is missed loses the mark of its slot, and with it its backend.
+    const std::size_t left = flows.leaving() ? flows.leaving()->buckets().size() : 0;
+    const std::size_t all = left + flows.current().buckets().size();
     const std::size_t to = std::min(at_ + buckets, all);
-    if (at_ < first)
-        walk(flows.current(), false, scene, changes, lifetimes, at_, std::min(to, first));
-    if (to > first)
-        walk(*flows.leaving(), true, scene, changes, lifetimes, std::max(at_, first) - first,
-             to - first);
+    if (at_ < left)
+        walk(*flows.leaving(), true, scene, changes, lifetimes, at_, std::min(to, left));
+    if (to > left)
+        walk(flows.current(), false, scene, changes, lifetimes, std::max(at_, left) - left,
+             to - left);
     at_ = to;
     if (at_ < all) return false;
     finish(scene, changes, now);

@@ -58,7 +58,7 @@ class FlowSweep {
     FlowTotals totals_;
     FlowTotals pass_;
     bool running_ = false;
-    std::size_t at_ = 0;  ///< Bucket: first those of the current table, then of the one left.
+    std::size_t at_ = 0;  ///< Bucket: first those of the table that is being left.
     std::vector<std::vector<bool>> foreign_;  ///< By ring; empty for those that are settled.
     std::vector<std::uint64_t> cut_;
 };
