@@ -26,7 +26,7 @@ constexpr std::uint8_t kFin = 0x11, kSyn = 0x02, kRst = 0x04, kAck = 0x10;  // F
 
 // A call of the kernel's takes 16 ms whatever it sends: shorter steps would not be kept.
 constexpr std::uint64_t kStep = 25 * kMillisecond;
-constexpr std::uint64_t kMostPerStep = 200'000;
+constexpr std::uint64_t kMostPerStep = 400'000;
 
 Result<std::uint32_t> interface_of(const Options& options) {
     const std::string name = options.text("interface", "eth0");
