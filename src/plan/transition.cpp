@@ -248,7 +248,9 @@ void RingTransition::step_one(Tracked& entry, Instant now) {
     }
     const std::uint64_t at = word(entry.slot);
     if (SLC_SLOT_CURRENT(at) != entry.aim) return;
-    if (is_late || SLC_SLOT_PREVIOUS(at) == entry.aim) {
+    // Where nobody is old nothing is remembered either (slc_flow_decide): the next change of the
+    // slot needs a preparation of its own.
+    if (is_late || SLC_SLOT_PREVIOUS(at) == entry.aim || SLC_SLOT_PREVIOUS(at) == 0) {
         close(entry, now);
         return;
     }

@@ -16,7 +16,7 @@
 ///   - Preparation is long enough for a handshake in flight: its SYN, when it comes again, is
 ///     remembered at the owner that has seen it already.
 ///   - While a slot is open, `current` moves at once when the aim does; `previous` stays. Once both
-///     are equal nothing is old any more: the slot closes.
+///     are equal, or `previous` is nobody, nothing is old any more: the slot closes.
 ///   - The window is the longest idle lifetime of the services on the ring, counted from the
 ///     opening: a connection that sends a packet in that time is remembered. A refused flow begins
 ///     it anew.

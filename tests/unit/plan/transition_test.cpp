@@ -223,6 +223,20 @@ TEST(SlotWithoutOwner, takes_one_at_once) {
     EXPECT_EQ(drained.words[0], steady(2));
 }
 
+TEST(SlotWithoutOwner, is_closed_by_the_one_that_it_takes_when_its_former_one_has_failed) {
+    One one;
+    one.aim(0);
+    one.pass(5s);
+    EXPECT_EQ(one.words[0], SLC_SLOT_MAKE(0, 1, kOpen));
+    one.aim(2, dead(1));
+    EXPECT_EQ(one.words[0], SLC_SLOT_MAKE(2, 2, SLC_SLOT_MARKED));
+    one.aim(3, dead(1));
+    EXPECT_EQ(one.words[0], SLC_SLOT_MAKE(2, 2, kOpen)) << "which has connections to prepare";
+    One found(SLC_SLOT_MAKE(2, 0, kOpen));
+    found.aim(2);
+    EXPECT_EQ(found.words[0], SLC_SLOT_MAKE(2, 2, SLC_SLOT_MARKED));
+}
+
 TEST(Deadline, closes_whatever_is_refused_and_is_overdue_until_a_sweep_is_clean) {
     One one;
     one.aim(2, nobody, 10s);
