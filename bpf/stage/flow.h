@@ -51,11 +51,16 @@ SLC_INLINE __u8 slc_flow_kind_of(const struct slc_pkt *pkt)
 SLC_INLINE int slc_flow_places_of(const struct slc_pkt *pkt, __u32 group, struct slc_flow_ask *ask,
                                   struct slc_flow_places *at)
 {
-    __u64 now_ns = bpf_ktime_get_coarse_ns();
     __u32 index = slc_flow_bucket_of(ask->hash, slc_node.flow_log2);
+    __u64 now_ns;
 
-    ask->tick = now_ns >> slc_node.flow_shift;
     at->bucket = bpf_map_lookup_elem(&slc_flows, &index);
+    if (!at->bucket)
+        return 0;
+    /* The bucket is on its way from memory while the rest is made ready. */
+    *(volatile __u64 *)at->bucket->entry;
+    now_ns = bpf_ktime_get_coarse_ns();
+    ask->tick = now_ns >> slc_node.flow_shift;
     at->account = slc_accounts_at(pkt, group);
     at->pool = slc_accounts_at(pkt, 0);
     if (SLC_HAS(FLOWS_OLD)) {
@@ -64,7 +69,7 @@ SLC_INLINE int slc_flow_places_of(const struct slc_pkt *pkt, __u32 group, struct
         at->old_coarser = slc_node.flow_old_shift - slc_node.flow_shift;
         at->old = bpf_map_lookup_elem(&slc_flows_old, &index);
     }
-    return at->bucket && at->account && at->pool;
+    return at->account && at->pool;
 }
 
 /* What slc_follow_flow is asked beside the hash, in one word: the slot's, and above its flags the
