@@ -201,9 +201,13 @@ void Clients::syn_arrives(Connection& connection, const Routed& routed, Instant 
     }
     if (connection.state == State::established) {
         // A late copy: it must find what the connection's other packets find.
-        if (peer != connection.owner && !is_gone(connection.owner) &&
-            now_ <= connection.remembered && connection.excuse == Excuse::none &&
-            now_ - before <= kPreparation)
+        if (peer == connection.owner || is_gone(connection.owner)) return;
+        if (connection.excuse != Excuse::none) return;
+        if (now_ > connection.remembered)
+            connection.excuse = Excuse::silent;
+        else if (now_ - before > kPreparation)
+            connection.excuse = Excuse::late_syn;
+        else
             breaks(connection, routed, "a late copy of a SYN follows its connection");
         return;
     }
@@ -261,7 +265,8 @@ bool Clients::is_excused(const Connection& connection) {
         ++counts_.excuses.late_syn;
     } else if (connection.excuse == Excuse::forged_syn) {
         ++counts_.excuses.forged_syn;
-    } else if (connection.last_packet.count() > 0 && now_ > connection.remembered) {
+    } else if (connection.excuse == Excuse::silent ||
+               (connection.last_packet.count() > 0 && now_ > connection.remembered)) {
         ++counts_.excuses.silent;
     } else {
         return false;

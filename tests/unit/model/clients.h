@@ -115,7 +115,7 @@ class Clients {
         bool acknowledged = false;
     };
     enum class State : std::uint8_t { done, handshake, established };
-    enum class Excuse : std::uint8_t { none, overdue, late_syn, forged_syn };
+    enum class Excuse : std::uint8_t { none, overdue, silent, late_syn, forged_syn };
     struct Connection {
         std::uint64_t hash = 0;
         std::uint32_t service = 0;
