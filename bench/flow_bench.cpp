@@ -19,13 +19,17 @@ namespace {
 using Json = nlohmann::json;
 
 /// What is timed. Loads are shares of places taken.
-enum class Act { hit, miss, insert, bare, refusal };
-constexpr std::array kActs{Act::hit, Act::miss, Act::insert, Act::bare, Act::refusal};
-constexpr std::array<const char*, 5> kActNames{"hit", "miss", "new flow",
-                                               "new flow, LRU not asked first", "refusal"};
+enum class Act { hit, miss, insert, bare, early, refusal };
+constexpr std::array kActs{Act::hit, Act::miss, Act::insert, Act::bare, Act::early, Act::refusal};
+constexpr std::array<const char*, 6> kActNames{"hit",
+                                               "miss",
+                                               "new flow",
+                                               "new flow, LRU not asked first",
+                                               "new flow, our table nearly empty",
+                                               "refusal"};
 
 bool is_insert(Act act) {
-    return act == Act::insert || act == Act::bare;
+    return act == Act::insert || act == Act::bare || act == Act::early;
 }
 constexpr std::array<const char*, BENCH_FLOW_TABLES> kTableNames{
     "none", "Sluice", "LRU", "LRU, NO_COMMON_LRU", "LRU per CPU"};
@@ -70,8 +74,9 @@ class Sized {
 
     std::optional<FlowPrograms> half_;  ///< Twice as many places as flows, for hit and miss.
     std::optional<FlowPrograms>
-        whole_;                         ///< As many, all taken, for refusals and the LRUs' inserts.
-    std::optional<FlowPrograms> room_;  ///< As many, half of them taken, for our inserts.
+        whole_;  ///< As many, all taken, for refusals and the LRUs' inserts.
+    std::optional<FlowPrograms> early_;  ///< As many, hardly any taken: a change has just begun.
+    std::optional<FlowPrograms> room_;   ///< As many, half of them taken, for our inserts.
     std::map<std::pair<bool, unsigned>, slc_u64> next_;  ///< Known or not, by CPU.
 };
 
@@ -126,6 +131,7 @@ Result<Sized> Sized::make(unsigned size, const std::vector<unsigned>& cpus) {
     progress(fmt::format("flow: making tables for {}", size_text(size)));
     out.half_ = SLC_TRY(FlowPrograms::load(log2_of_places(2ull * size), 2 * size), "tables");
     out.whole_ = SLC_TRY(FlowPrograms::load(log2_of_places(size), size), "tables");
+    out.early_ = SLC_TRY(FlowPrograms::load(log2_of_places(size), 0), "tables");
     out.room_ = SLC_TRY(FlowPrograms::load(log2_of_places(size), 0), "tables");
     SLC_CHECK(out.fill_half(cpus), "tables");
     SLC_CHECK(out.fill_whole(cpus), "tables");
@@ -134,16 +140,19 @@ Result<Sized> Sized::make(unsigned size, const std::vector<unsigned>& cpus) {
 
 /// Takes out what the last measurement put in.
 void Sized::forget_new() {
-    for (slc_flow_bucket& bucket : room_->buckets()) {
-        for (slc_u64& entry : bucket.entry) {
-            if (SLC_FLOW_MEMBER_OF(entry) == kCurrent) entry = 0;
+    for (FlowPrograms* each : {&*room_, &*early_}) {
+        for (slc_flow_bucket& bucket : each->buckets()) {
+            for (slc_u64& entry : bucket.entry) {
+                if (SLC_FLOW_MEMBER_OF(entry) == kCurrent) entry = 0;
+            }
         }
+        each->shared().account[1].used = each == &*room_ ? size_ / 2 : 0;
     }
-    room_->shared().account[1].used = size_ / 2;
 }
 
 FlowPrograms& Sized::programs_for(Act act, bench_flow_table table) {
-    if (is_insert(act)) return table == BENCH_FLOW_SLUICE ? *room_ : *whole_;
+    if (is_insert(act) && table != BENCH_FLOW_SLUICE) return *whole_;
+    if (is_insert(act)) return act == Act::early ? *early_ : *room_;
     return act == Act::refusal ? *whole_ : *half_;
 }
 
