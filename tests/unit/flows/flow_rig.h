@@ -6,8 +6,10 @@
 /// defines what flow_decide.h asks of its includer.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <ostream>
+#include <utility>
 #include <vector>
 
 #include "sluice/flow.h"
@@ -22,8 +24,11 @@ struct World {
     };
     std::map<slc_u32, Member> members;
     std::vector<slc_account> accounts;  ///< [0] is the pool.
+    /// What another CPU does while a packet looks at an entry; once.
+    std::function<void()> meanwhile;
 
-    [[nodiscard]] int fit(slc_u32 member, slc_u32 group) const {
+    [[nodiscard]] int fit(slc_u32 member, slc_u32 group) {
+        if (meanwhile) std::exchange(meanwhile, nullptr)();
         const auto it = members.find(member);
         if (it == members.end() || it->second.group != group) return SLC_FLOW_FOREIGN;
         return it->second.down ? SLC_FLOW_DEAD : SLC_FLOW_FITS;

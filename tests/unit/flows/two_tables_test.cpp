@@ -138,6 +138,27 @@ TEST(TableBeingLeft, does_not_count_for_the_dead_the_foreign_and_the_expired) {
     }
 }
 
+TEST(TableBeingLeft, is_charged_for_what_another_cpu_did_meanwhile) {
+    enum What { renewed, freed, moved };
+    for (const What what : {renewed, freed, moved}) {
+        Moving moving;
+        Rig& rig = moving.rig;
+        slc_u64& place = moving.put_old(kFlow, SLC_FLOW_ESTABLISHED, kAnother, 50);
+        rig.world.meanwhile = [&] {
+            if (what == renewed) place = (place & ~0xffull) | static_cast<slc_u8>(rig.tick + 90);
+            if (what == freed) {
+                slc_flow_release(&rig.world, rig.world.accounts.data(), place);
+                place = 0;
+            }
+            if (what == moved) rig.send(SLC_FLOW_PACKET, kFlow, kOpen);
+        };
+        EXPECT_EQ(rig.send(SLC_FLOW_PACKET, kFlow, kOpen), (Want{kAnother, SLC_FLOW_BY_MEMORY}));
+        EXPECT_EQ(moving.before.count(), what == renewed ? 1u : 0u);
+        EXPECT_EQ(rig.table.count(), 1u);
+        EXPECT_EQ(rig.used(1), moving.before.count() + rig.table.count()) << what;
+    }
+}
+
 /// Every size to every other: all flows that there is room for arrive, with the right slots, and
 /// none is lost.
 TEST(TableBeingLeft, empties_into_any_other_size) {
