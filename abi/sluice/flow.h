@@ -10,8 +10,9 @@
  *   entry  = | fingerprint 34 | class 2 | member 20 | expiry 8 |        bit 63 .. bit 0
  *   flow hash -> bucket: its bits 30 - log2 .. 29;   fingerprint: bits 30 .. 63
  *
- * Bucket and fingerprint together hold bits 24..63 of the hash (log2 >= 6), so that the slot of an
- * entry (slc_slot_of) follows from where it lies: slc_flow_hash_of.
+ * The slot of a flow (slc_slot_of) is made of bits 30..49: it follows from the fingerprint, and the
+ * flows of one slot spread over all buckets. Bucket and fingerprint together hold bits 24..63
+ * (log2 >= 6): slc_flow_hash_of.
  *
  * Invariants
  *   - Member 0 means free. No unexpired entry is ever replaced, but for one whose member is DOWN.
@@ -21,9 +22,10 @@
  *
  * Time. A tick is 2^shift nanoseconds of CLOCK_MONOTONIC. The byte holds the last tick, modulo 256,
  * in which the entry lives. 0..SLC_FLOW_MAX_TICKS ticks left: alive. Else it expired 1..31 ticks
- * ago, and a sweeper must free it before that many have passed, or it seems alive again: it then
- * holds its place for one more lifetime and does no other harm. A place is reused only when it
- * expired at least two ticks ago, so that no CPU which still saw it alive renews another's entry.
+ * ago, and a sweeper must free it before that many have passed, or it seems alive again for one more
+ * lifetime. Nobody may follow it then: a packet that meets an expired entry of its own flow takes
+ * its fingerprint away (slc_flow_disown). A place is reused only when it expired at least two ticks
+ * ago, so that no CPU which still saw it alive renews another's entry.
  *
  * False matches. A flow that is not there is taken for one that is with a probability of at most
  * 8 / 2^34 (4.7e-10) per packet, and then only within its own group: another backend of the same

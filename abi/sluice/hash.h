@@ -63,10 +63,11 @@ SLC_HASH_FN slc_u64 slc_flow_hash6(slc_u64 key0, slc_u64 key1, const slc_u32 *sr
 }
 
 /* Slot of a ring with 2^log2 slots: the low bits, so that a ring of twice the size splits slot i
- * into i and i + 2^log2. */
+ * into i and i + 2^log2. Bits 30..49 of the hash, which the fingerprint of the flow table holds and
+ * its bucket does not: the flows of one slot spread over the whole table. */
 SLC_HASH_FN slc_u32 slc_slot_of(slc_u64 hash, slc_u32 log2)
 {
-    return (slc_u32)(hash >> 24) & ((1u << log2) - 1);
+    return (slc_u32)(hash >> 30) & ((1u << log2) - 1);
 }
 
 /* Entropy of an outer header: bits that the slot does not use first. */

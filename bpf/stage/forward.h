@@ -172,7 +172,7 @@ SLC_INLINE __u16 slc_put_template(struct xdp_md *ctx, struct slc_pkt *pkt,
     __u8 tos = slc_outer_tos(pkt, service);
     struct slc_cursor cur;
     void *link;
-    int failed = 0;
+    int failed = 1;
 
     if (bpf_xdp_adjust_head(ctx, (int)pkt->l3_off - tmpl->len))
         return SLC_REASON_HEADROOM;

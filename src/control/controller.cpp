@@ -177,6 +177,14 @@ Result<void> Controller::open_state(const Live& next) {
     }
     const std::uint32_t epoch = state_->flows().current().epoch;
     const bool fits = SLC_TRY(state_->flows().fit(wanted), "flow table");
+    const bool too_fine = wanted.shift > state_->flows().current().geometry.shift;
+    if (!fits && too_fine && live_)
+        return fail(Errc::conflict,
+                    "longer lifetimes need another flow table, and one is still being left",
+                    "try again when sluice map list shows no flow that is still to leave");
+    if (!fits && too_fine)
+        log_event(LogLevel::warning, "flows.lifetimes_cut",
+                  {{"why", "a flow table with a shorter tick is still being left"}});
     made_flow_table_ = state_->flows().current().epoch != epoch;
     flows_refit_ = !fits;
     return {};
@@ -201,6 +209,8 @@ Result<void> Controller::compile(Live& next) {
     options.overrides = overrides_.overrides();
     options.flows = state_->flows().current().geometry;
     plan::retain(next.config, next.before, options);
+    keep_retired_ids(next);
+    options.retired_ids = next.retired_ids;
     next.image = SLC_TRY(plan::compile(next.config, next.ids, options), "configuration");
     plan::inherit_slots(next.config, next.before, next.ids, next.image);
     return {};
@@ -222,10 +232,12 @@ Result<void> Controller::make_live(Live next, const std::string& text) {
         // The old generation's stages go with it: first let those leave that are inside.
         (void)kernel::wait_for_packets();
         take_over_changes(next);
+        const bool first = !live_;
         live_ = std::move(next);
         live_->since = now();
         live_->changes->aim(scene(*live_), now());
         forget_orders();
+        if (first) resume_deadlines();
         text_ = text;
     }
     if (live_) network_->watch(watched_by(*live_));

@@ -102,7 +102,10 @@ class Controller : public NodeView {
         std::set<IpAddress> unwritten;       ///< Changes that found no free header template.
         plan::LiveRings before;              ///< What packets read when it was compiled.
         std::optional<Changes> changes;
-        plan::Instant since{0};  ///< When it became live.
+        plan::Instant since{0};           ///< When it became live.
+        std::set<std::uint32_t> unnamed;  ///< Retired members that no slot named a pass ago.
+        /// Of retired members, by member name: what packets call them.
+        std::map<std::string, config::ServerId> retired_ids;
         FlowSweep::Lifetimes lifetimes;
     };
 
@@ -130,6 +133,10 @@ class Controller : public NodeView {
     void sweep(plan::Instant now);
     void on_swept();
     void retire_members();
+    void aim(std::optional<std::size_t> only = std::nullopt);
+    void forget_flows(const std::vector<bool>& members);
+    void resume_deadlines();
+    void keep_retired_ids(Live& next) const;
     void settle_flow_table();
     void expire_overrides();
     void forget_orders();
@@ -180,6 +187,7 @@ class Controller : public NodeView {
     FlowSweep sweep_;
     plan::Instant swept_at_{0};
     bool made_flow_table_ = false;  ///< By the change that is being put into force.
+    plan::Instant flows_retry_{0};
     bool flows_refit_ = false;  ///< The flow table wants another size: once the last one is left.
     std::string text_;
     ReloadStatus reload_;

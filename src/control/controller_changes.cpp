@@ -19,6 +19,7 @@ constexpr std::size_t kBucketsAtOnce = 1024;
 /// eight seconds.
 constexpr std::chrono::milliseconds kBusyPause{200};
 constexpr std::chrono::milliseconds kIdlePause{2000};
+constexpr std::chrono::seconds kFlowsRetry{30};
 
 /// A flow that was refused while the generation was being prepared holds its slot in the new one.
 void merge_refusals(const plan::LiveRing& before, std::span<std::uint64_t> old,
@@ -55,7 +56,13 @@ Result<plan::LiveRings> Controller::rings_before() {
 Result<plan::LiveRings> Controller::rings_in_kernel() const {
     plan::LiveRings out;
     const std::string directory = instance_->live_directory();
-    if (directory.empty()) return out;
+    if (directory.empty()) {
+        if (!instance_->attached().empty())
+            log_event(LogLevel::warning, "rings.unknown",
+                      {{"directory", instance_->path()},
+                       {"why", "no generation is pinned that packets go to: slots begin anew"}});
+        return out;
+    }
     const auto pinned = SLC_TRY(kernel::read_pinned_generation(directory), "generation in force");
     if (!pinned) {
         log_event(
@@ -108,7 +115,15 @@ std::set<std::uint32_t> Controller::remembered_members() const {
 
 void Controller::mark_dead(Live& next) const {
     for (const auto& member : next.image.members) {
-        if (member.backend == plan::kRetired) continue;
+        if (member.backend == plan::kRetired) {
+            // Removed while it was down: what is remembered for it stays void.
+            const auto before =
+                live_ ? std::as_const(*live_->generation).members() : std::span<const slc_member>();
+            next.generation->set_down(
+                member.id,
+                member.id < before.size() && (before[member.id].flags & SLC_MEMBER_DOWN) != 0);
+            continue;
+        }
         const auto& group = next.config.groups[member.group];
         const auto backend =
             plan::effective(group, group.backends[member.backend], overrides_.overrides());
@@ -136,9 +151,15 @@ void Controller::take_over_changes(Live& next) {
     const auto accounts = live_->generation->accounts();
     for (std::size_t g = 0; g < live_->config.groups.size(); ++g)
         used[live_->config.groups[g].name] = std::atomic_ref(accounts[g + 1].used).load();
-    for (std::size_t g = 0; g < next.config.groups.size(); ++g)
-        std::atomic_ref(next.generation->accounts()[g + 1].used)
-            .fetch_add(used[next.config.groups[g].name]);
+    std::uint64_t of_pool = 0;
+    for (std::size_t g = 0; g < next.config.groups.size(); ++g) {
+        slc_account& account = next.generation->accounts()[g + 1];
+        const std::uint64_t taken = used[next.config.groups[g].name];
+        std::atomic_ref(account.used).fetch_add(taken);
+        if (static_cast<std::int64_t>(taken) > static_cast<std::int64_t>(account.share))
+            of_pool += taken - account.share;
+    }
+    std::atomic_ref(next.generation->accounts()[0].used).fetch_add(of_pool);
 }
 
 void Controller::on_change_tick() {
@@ -170,9 +191,15 @@ void Controller::sweep(plan::Instant at) {
 void Controller::retire_members() {
     const auto& remembered = sweep_.totals().by_member;
     auto& members = live_->image.members;
+    // Not named when this pass ended, nor when it began: nothing was remembered behind its back.
+    std::set<std::uint32_t> unnamed;
+    for (const auto& member : members)
+        if (member.backend == plan::kRetired && !live_->changes->names(member.group, member.id))
+            unnamed.insert(member.id);
+    const std::set<std::uint32_t> before = std::exchange(live_->unnamed, unnamed);
     const auto is_over = [&](const plan::ImageMember& member) {
-        return member.backend == plan::kRetired && member.id < remembered.size() &&
-               remembered[member.id] == 0 && !live_->changes->names(member.group, member.id);
+        return unnamed.contains(member.id) && before.contains(member.id) &&
+               member.id < remembered.size() && remembered[member.id] == 0;
     };
     if (std::none_of(members.begin(), members.end(), is_over)) return;
     for (const auto& member : members)
@@ -195,9 +222,14 @@ void Controller::settle_flow_table() {
     const bool left = flows.leaving() && totals.ended.count() != 0 && totals.leaving == 0 &&
                       totals.began >= live_->since;
     if (!left && !(flows_refit_ && !flows.leaving())) return;
+    // What cannot be had now must not be tried every second.
+    if (now() < flows_retry_) return;
+    flows_retry_ = now() + kFlowsRetry;
     flows.drop_leaving();
-    flows_refit_ = false;  // Once: a size that cannot be had must not be tried every second.
+    sweep_.restart();  // Its place was one in both tables.
+    flows_refit_ = true;
     auto outcome = put_into_force(live_->config, std::string(text_));
+    if (outcome) flows_retry_ = plan::Instant{0};
     log_event(outcome ? LogLevel::info : LogLevel::error, "flows.resized",
               {{"entries", std::to_string(flows.current().geometry.entries())},
                {"error", outcome ? "" : outcome.error().what}});
@@ -205,10 +237,34 @@ void Controller::settle_flow_table() {
 
 void Controller::expire_overrides() {
     if (!overrides_.expire(std::chrono::system_clock::now())) return;
-    live_->changes->aim(scene(*live_), now());
+    aim();
     auto saved = overrides_.save();
     log_event(saved ? LogLevel::info : LogLevel::error, "backend.override_ended",
               {{"error", saved ? "" : saved.error().what}});
+}
+
+/// After a restart: changes that were ordered with a deadline still have it.
+void Controller::resume_deadlines() {
+    const auto wall = std::chrono::system_clock::now();
+    for (const auto& member : live_->image.members) {
+        const auto* kept = overrides_.find(
+            plan::member_name(live_->config.groups[member.group].name, member.address));
+        if (kept == nullptr || !kept->deadline) continue;
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(*kept->deadline - wall);
+        live_->changes->limit(member.group, member.id,
+                              now() + std::max(left, std::chrono::milliseconds(1)));
+    }
+}
+
+void Controller::keep_retired_ids(Live& next) const {
+    if (!live_) return;
+    next.retired_ids = live_->retired_ids;
+    for (const auto& group : live_->config.groups)
+        for (const auto& backend : group.backends)
+            if (backend.server_id)
+                next.retired_ids.insert_or_assign(plan::member_name(group, backend),
+                                                  *backend.server_id);
 }
 
 /// Orders for backends that the configuration does not have any more: one that comes back later
@@ -261,6 +317,39 @@ void Controller::announce_order(const BackendOrder& order, const std::string& me
     log_event(LogLevel::info, "backend.ordered", std::span<const LogField>(fields));
 }
 
+/// Towards what is wanted now. What is remembered for a member that comes back is from before it
+/// failed: its connections have ended, and others may have their tuples.
+void Controller::aim(std::optional<std::size_t> only) {
+    std::vector<bool> revived(live_->generation->members().size());
+    bool any = false;
+    for (const auto& member : live_->image.members) {
+        if (member.backend == plan::kRetired || (only && member.group != *only)) continue;
+        const auto& group = live_->config.groups[member.group];
+        const auto backend =
+            plan::effective(group, group.backends[member.backend], overrides_.overrides());
+        const bool was_down =
+            (live_->generation->members()[member.id].flags & SLC_MEMBER_DOWN) != 0;
+        revived[member.id] = was_down && !Changes::is_dead(group, backend);
+        any = any || revived[member.id];
+    }
+    if (any) forget_flows(revived);
+    live_->changes->aim(scene(*live_), now(), only);
+}
+
+void Controller::forget_flows(const std::vector<bool>& members) {
+    const auto walk = [&](const kernel::FlowTable& table) {
+        for (auto& bucket : table.buckets())
+            for (std::uint64_t& place : bucket.entry) {
+                const std::uint64_t entry = std::atomic_ref(place).load();
+                const std::uint32_t member = SLC_FLOW_MEMBER_OF(entry);
+                if (member < members.size() && members[member])
+                    (void)free_entry(place, entry, *live_->generation);
+            }
+    };
+    if (state_->flows().leaving()) walk(*state_->flows().leaving());
+    walk(state_->flows().current());
+}
+
 Result<BackendStatus> Controller::order(const BackendOrder& order) {
     const std::size_t index = SLC_TRY(find_member(order.owner, order.address), "order");
     const plan::ImageMember member = live_->image.members[index];
@@ -284,10 +373,12 @@ Result<BackendStatus> Controller::order(const BackendOrder& order) {
     if (changes) overrides_.set(name, {order.state, order.weight}, until);
     // In effect first: a failed backend must not wait for a disk.
     const plan::Instant at = now();
-    live_->changes->aim(scene(*live_), at, member.group);
+    aim(member.group);
     // Only where this member is concerned: a ring may move slots between others, too.
-    if (order.deadline && order.deadline->count() > 0)
+    if (order.deadline && order.deadline->count() > 0) {
         live_->changes->limit(member.group, member.id, at + *order.deadline);
+        overrides_.set_deadline(name, std::chrono::system_clock::now() + *order.deadline);
+    }
     announce_order(order, name);
     auto saved = overrides_.save();
     if (!saved) return fail(std::move(saved).error().in("in force, but not kept for a restart"));

@@ -118,10 +118,10 @@ BackendStatus Controller::describe(const plan::ImageMember& member) const {
     }
     if (const auto* kept = overrides_.find(plan::member_name(group.name, member.address))) {
         out.overridden = true;
-        if (kept->until)
-            out.override_left = std::max(std::chrono::seconds(1),
-                                         std::chrono::duration_cast<std::chrono::seconds>(
-                                             *kept->until - std::chrono::system_clock::now()));
+        if (const auto until = kept->until())
+            out.override_left =
+                std::max(std::chrono::seconds(1), std::chrono::duration_cast<std::chrono::seconds>(
+                                                      *until - std::chrono::system_clock::now()));
     }
     const auto& totals = sweep_.totals();
     if (member.id < totals.by_member.size()) out.remembered = totals.by_member[member.id];

@@ -21,6 +21,17 @@ std::uint32_t group_number(const kernel::Generation& generation, std::uint32_t m
     return member < members.size() ? members[member].group : 0;
 }
 
+/// What an account is off by. Flows come and go while a pass counts them: what lies between its
+/// state at the beginning and at the end is no error.
+std::int64_t drift_of(std::int64_t counted, std::int64_t before, std::int64_t now,
+                      std::uint64_t ceiling) {
+    const auto bearable =
+        static_cast<std::int64_t>(std::max<std::uint64_t>(SLC_FLOW_WAYS, ceiling / kDriftPart));
+    const std::int64_t least = std::min(before, now) - bearable;
+    const std::int64_t most = std::max(before, now) + bearable;
+    return counted >= least && counted <= most ? 0 : counted - now;
+}
+
 }  // namespace
 
 std::chrono::milliseconds flow_age(std::uint64_t entry, std::uint32_t tick,
@@ -57,6 +68,7 @@ FlowSweep::Lifetimes group_lifetimes(const config::Config& config) {
 
 void FlowSweep::restart() {
     running_ = false;
+    totals_.by_group.clear();  // Groups have other numbers now.
 }
 
 void FlowSweep::count_cut(std::uint32_t member, std::uint64_t flows) {
@@ -69,6 +81,10 @@ void FlowSweep::begin(const Changes::Scene& scene, const Changes& changes, plan:
     pass_.began = now;
     pass_.by_group.resize(scene.config.groups.size() + 1);
     pass_.by_member.resize(scene.generation.members().size());
+    charged_.assign(pass_.by_group.size(), 0);
+    used_before_.clear();
+    for (slc_account& account : scene.generation.accounts())
+        used_before_.push_back(static_cast<std::int64_t>(std::atomic_ref(account.used).load()));
     foreign_.assign(changes.size(), {});
     for (std::size_t i = 0; i < changes.size(); ++i)
         if (!changes.ring(i).settled()) foreign_[i].resize(changes.ring(i).slots().size());
@@ -133,21 +149,23 @@ void FlowSweep::walk(const kernel::FlowTable& table, bool leaving, const Changes
                 (void)free_entry(place, entry, scene.generation);
                 continue;
             }
-            if (!slc_flow_is_alive(entry, tick)) continue;  // Expired a moment ago.
             const std::uint32_t member = SLC_FLOW_MEMBER_OF(entry);
             const std::uint32_t group = group_number(scene.generation, member);
             const std::uint64_t hash =
                 slc_flow_hash_of(entry, static_cast<std::uint32_t>(b), table.geometry.log2);
-            if (!judge(entry, hash, group, scene, changes) &&
-                free_entry(place, entry, scene.generation)) {
-                count_cut(member, 1);
+            const bool stays = judge(entry, hash, group, scene, changes);
+            if (!stays && free_entry(place, entry, scene.generation)) {
+                if (slc_flow_is_alive(entry, tick)) count_cut(member, 1);
                 continue;
             }
+            ++charged_[group];
+            ++pass_.by_member[member];
+            // Expired a moment ago: somebody may still have seen it alive and renew it.
+            if (!slc_flow_is_alive(entry, tick)) continue;
             const std::uint32_t kind = SLC_FLOW_CLASS_OF(entry);
             ++pass_.live;
             ++pass_.by_class[kind];
             ++pass_.by_group[group][kind];
-            ++pass_.by_member[member];
             pass_.leaving += leaving ? 1 : 0;
             pass_.oldest = std::max(pass_.oldest,
                                     flow_age(entry, tick, lifetimes[group][kind], table.geometry));
@@ -159,14 +177,10 @@ void FlowSweep::finish(const Changes::Scene& scene, Changes& changes, plan::Inst
     const auto accounts = scene.generation.accounts();
     std::uint64_t of_pool = 0;
     for (std::size_t group = 1; group < accounts.size(); ++group) {
-        std::uint64_t counted = 0;
-        for (const std::uint64_t entries : pass_.by_group[group]) counted += entries;
         std::atomic_ref used(accounts[group].used);
-        const auto drift = static_cast<std::int64_t>(counted - used.load());
-        const auto bearable = static_cast<std::int64_t>(
-            std::max<std::uint64_t>(SLC_FLOW_WAYS, accounts[group].ceiling / kDriftPart));
-        if (drift > bearable || drift < -bearable)
-            used.fetch_add(static_cast<std::uint64_t>(drift));
+        used.fetch_add(static_cast<std::uint64_t>(
+            drift_of(static_cast<std::int64_t>(charged_[group]), used_before_[group],
+                     static_cast<std::int64_t>(used.load()), accounts[group].ceiling)));
         const auto taken = static_cast<std::int64_t>(used.load());
         of_pool += static_cast<std::uint64_t>(
             std::max<std::int64_t>(0, taken - static_cast<std::int64_t>(accounts[group].share)));

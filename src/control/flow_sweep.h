@@ -58,7 +58,9 @@ class FlowSweep {
     FlowTotals totals_;
     FlowTotals pass_;
     bool running_ = false;
-    std::size_t at_ = 0;  ///< Bucket: first those of the table that is being left.
+    std::size_t at_ = 0;                  ///< Bucket: first those of the table that is being left.
+    std::vector<std::uint64_t> charged_;  ///< By group number: entries that accounts pay for.
+    std::vector<std::int64_t> used_before_;   ///< Accounts when the pass began.
     std::vector<std::vector<bool>> foreign_;  ///< By ring; empty for those that are settled.
     std::vector<std::uint64_t> cut_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/overrides.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -30,6 +31,14 @@ std::optional<BackendState> state_from(const Json& value) {
     return std::nullopt;
 }
 
+WallTime time_from(const Json& value) {
+    return WallTime(std::chrono::seconds(value.get<std::int64_t>()));
+}
+
+std::int64_t seconds_of(WallTime time) {
+    return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
 Result<KeptOverride> read_one(const std::string& member, const Json& value) {
     KeptOverride out;
     if (!value.is_object()) return faulty(member + " is no object");
@@ -40,9 +49,12 @@ Result<KeptOverride> read_one(const std::string& member, const Json& value) {
         } else if (name == "weight" && field.is_number_unsigned() &&
                    field.get<std::uint64_t>() <= SLC_MAX_WEIGHT) {
             out.what.weight = field.get<std::uint32_t>();
-        } else if (name == "until" && field.is_number_integer()) {
-            out.until = std::chrono::system_clock::time_point(
-                std::chrono::seconds(field.get<std::int64_t>()));
+        } else if (name == "state_until" && field.is_number_integer()) {
+            out.state_until = time_from(field);
+        } else if (name == "weight_until" && field.is_number_integer()) {
+            out.weight_until = time_from(field);
+        } else if (name == "deadline" && field.is_number_integer()) {
+            out.deadline = time_from(field);
         } else {
             return faulty(member + ": " + name);
         }
@@ -54,10 +66,9 @@ Json write_one(const KeptOverride& kept) {
     Json out = Json::object();
     if (kept.what.state) out["state"] = config::name_of(*kept.what.state);
     if (kept.what.weight) out["weight"] = *kept.what.weight;
-    if (kept.until)
-        out["until"] =
-            std::chrono::duration_cast<std::chrono::seconds>(kept.until->time_since_epoch())
-                .count();
+    if (kept.state_until) out["state_until"] = seconds_of(*kept.state_until);
+    if (kept.weight_until) out["weight_until"] = seconds_of(*kept.weight_until);
+    if (kept.deadline) out["deadline"] = seconds_of(*kept.deadline);
     return out;
 }
 
@@ -76,7 +87,8 @@ Result<OverrideStore> OverrideStore::load(const std::string& path) {
     if (!sound) return faulty(path + " is not what this version writes");
     for (const auto& [member, value] : parsed["backends"].items()) {
         const KeptOverride kept = SLC_TRY(read_one(member, value), path);
-        out.set(member, kept.what, kept.until);
+        out.kept_[member] = kept;
+        out.plain_[member] = kept.what;
     }
     return out;
 }
@@ -88,13 +100,29 @@ Result<void> OverrideStore::save() const {
     return write_file(path_, whole.dump(2) + "\n");
 }
 
+std::optional<WallTime> KeptOverride::until() const {
+    if (state_until && weight_until) return std::min(*state_until, *weight_until);
+    return state_until ? state_until : weight_until;
+}
+
 void OverrideStore::set(const std::string& member, const plan::Override& what,
-                        std::optional<std::chrono::system_clock::time_point> until) {
+                        std::optional<WallTime> until) {
     KeptOverride& kept = kept_[member];
-    if (what.state) kept.what.state = what.state;
-    if (what.weight) kept.what.weight = what.weight;
-    kept.until = until;
+    if (what.state) {
+        kept.what.state = what.state;
+        kept.state_until = until;
+        kept.deadline.reset();
+    }
+    if (what.weight) {
+        kept.what.weight = what.weight;
+        kept.weight_until = until;
+    }
     plain_[member] = kept.what;
+}
+
+void OverrideStore::set_deadline(const std::string& member, std::optional<WallTime> deadline) {
+    if (const auto found = kept_.find(member); found != kept_.end())
+        found->second.deadline = deadline;
 }
 
 bool OverrideStore::reset(const std::string& member) {
@@ -102,14 +130,29 @@ bool OverrideStore::reset(const std::string& member) {
     return kept_.erase(member) != 0;
 }
 
-bool OverrideStore::expire(std::chrono::system_clock::time_point now) {
-    const std::size_t before = kept_.size();
-    std::erase_if(kept_, [&](const auto& entry) {
-        const bool over = entry.second.until && *entry.second.until <= now;
-        if (over) plain_.erase(entry.first);
-        return over;
-    });
-    return kept_.size() != before;
+bool OverrideStore::expire(WallTime now) {
+    bool changed = false;
+    for (auto at = kept_.begin(); at != kept_.end();) {
+        KeptOverride& kept = at->second;
+        if (kept.state_until && *kept.state_until <= now) {
+            kept.what.state.reset();
+            kept.state_until.reset();
+            changed = true;
+        }
+        if (kept.weight_until && *kept.weight_until <= now) {
+            kept.what.weight.reset();
+            kept.weight_until.reset();
+            changed = true;
+        }
+        plain_[at->first] = kept.what;
+        if (kept.what == plan::Override{}) {
+            plain_.erase(at->first);
+            at = kept_.erase(at);
+        } else {
+            ++at;
+        }
+    }
+    return changed;
 }
 
 const KeptOverride* OverrideStore::find(const std::string& member) const {

@@ -14,10 +14,16 @@
 
 namespace sluice::control {
 
+using WallTime = std::chrono::system_clock::time_point;
+
 struct KeptOverride {
     plan::Override what;
-    /// When it ends by itself, by the wall clock; nothing: it does not.
-    std::optional<std::chrono::system_clock::time_point> until;
+    /// When each ends by itself, by the wall clock; nothing: it does not.
+    std::optional<WallTime> state_until;
+    std::optional<WallTime> weight_until;
+    std::optional<WallTime> deadline;  ///< Of the change that it began.
+    /// The first that ends.
+    [[nodiscard]] std::optional<WallTime> until() const;
     bool operator==(const KeptOverride&) const = default;
 };
 
@@ -27,12 +33,13 @@ class OverrideStore {
     static Result<OverrideStore> load(const std::string& path);
     Result<void> save() const;
 
-    /// Adds to what is known of the member; what is not set in `what` stays.
-    void set(const std::string& member, const plan::Override& what,
-             std::optional<std::chrono::system_clock::time_point> until);
+    /// Adds to what is known of the member; what is not set in `what` stays, with its own end.
+    void set(const std::string& member, const plan::Override& what, std::optional<WallTime> until);
+    /// A deadline that a restart must not forget. Nothing where nothing is kept of the member.
+    void set_deadline(const std::string& member, std::optional<WallTime> deadline);
     bool reset(const std::string& member);
     /// Drops what has ended; true when anything did.
-    bool expire(std::chrono::system_clock::time_point now);
+    bool expire(WallTime now);
     [[nodiscard]] const KeptOverride* find(const std::string& member) const;
     [[nodiscard]] const plan::Overrides& overrides() const { return plain_; }
     [[nodiscard]] const std::map<std::string, KeptOverride>& all() const { return kept_; }

@@ -131,6 +131,9 @@ class Compiler {
                 ids_.members.find(member_name(config_.groups[g].name, address));
             image_.members.push_back({id, g, b, address, variants[g]});
             image_.templates += static_cast<std::uint32_t>(__builtin_popcount(variants[g]));
+            // Of retired members too: packets still go to them.
+            if ((variants[g] & kTunnels) != 0)
+                image_.node.features |= address.is_ip6 ? SLC_FEATURE_OUTER6 : SLC_FEATURE_OUTER4;
         };
         for (std::size_t g = 0; g < config_.groups.size(); ++g) {
             const auto& group = config_.groups[g];
@@ -142,9 +145,28 @@ class Compiler {
             }
         }
         for (const auto& [group, address] : options_.retired)
-            if (const auto at = group_at.find(group); at != group_at.end())
+            if (const auto at = group_at.find(group); at != group_at.end()) {
                 add(at->second, kRetired, address);
+                add_retired_ids(at->second, address);
+            }
         image_.accounts = flow_accounts(config_, geometry_.entries());
+    }
+
+    /// Connections that name a retired member by its id find it, unless a backend has the id now.
+    void add_retired_ids(std::size_t group, const IpAddress& address) {
+        const auto found =
+            options_.retired_ids.find(member_name(config_.groups[group].name, address));
+        if (found == options_.retired_ids.end()) return;
+        config::Backend backend;
+        backend.address = address;
+        backend.server_id = found->second;
+        for (const auto& key : server_id_keys(config_, group, backend)) {
+            const bool taken = std::any_of(
+                image_.server_ids.begin(), image_.server_ids.end(), [&key](const auto& other) {
+                    return std::memcmp(&other.key, &key, sizeof key) == 0;
+                });
+            if (!taken) image_.server_ids.push_back({key, image_.members.back().id});
+        }
     }
 
     [[nodiscard]] Owners owners_of(const std::string& customer, const std::string& policy,
@@ -329,11 +351,10 @@ class Compiler {
         if (service.routing.by == config::RouteBy::quic_lb ||
             service.routing.by == config::RouteBy::katran)
             features |= SLC_FEATURE_CONNECTION_ID;
-        if (service.forward == config::Forward::l2) return;
-        for (const auto& backend : config_.groups[service.group].backends)
-            features |= backend.address.is_ip6 ? SLC_FEATURE_OUTER6 : SLC_FEATURE_OUTER4;
     }
 
+    /// Variants that put an outer IP header in front: ipip, gre and gue, of both families.
+    static constexpr std::uint32_t kTunnels = (1u << (2 * SLC_FORWARD_L2)) - 1;
     static constexpr std::size_t kMaxSlots = std::size_t{1} << 25;  // 256 MiB
 
     const Config& config_;

@@ -97,6 +97,8 @@ struct CompileOptions {
     std::map<std::pair<std::string, config::Balance>, std::uint32_t> least_log2;
     /// Members that stay although they are no backends any more: group name and address.
     std::vector<std::pair<std::string, IpAddress>> retired;
+    /// What packets called members that are no backends any more, by member name.
+    std::map<std::string, config::ServerId> retired_ids;
 };
 
 /// Assigns ids to what is new (`ids` changes only then) and lays out every table.

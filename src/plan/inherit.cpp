@@ -24,8 +24,10 @@ std::set<std::uint32_t> named_by(const std::vector<std::uint64_t>& slots) {
 
 std::map<std::string, std::set<IpAddress>> backends_of(const Config& config) {
     std::map<std::string, std::set<IpAddress>> out;
-    for (const auto& group : config.groups)
-        for (const auto& backend : group.backends) out[group.name].insert(backend.address);
+    for (const auto& group : config.groups) {
+        auto& own = out[group.name];  // A group that has lost its last backend is there, too.
+        for (const auto& backend : group.backends) own.insert(backend.address);
+    }
     return out;
 }
 

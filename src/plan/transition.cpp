@@ -345,9 +345,17 @@ bool RingTransition::concerns(const Tracked& entry, std::uint32_t member) const 
            std::find(entry.others.begin(), entry.others.end(), member) != entry.others.end();
 }
 
+/// A deadline of before is over with the new one; the next step says whether this one is, too.
+void RingTransition::set_deadline(Tracked& entry, Instant deadline) {
+    entry.deadline = deadline;
+    if (!entry.overdue) return;
+    entry.overdue = false;
+    --overdue_;
+}
+
 void RingTransition::limit(std::uint32_t member, Instant deadline) {
     for (Tracked& entry : tracked_)
-        if (entry.from_words || concerns(entry, member)) entry.deadline = deadline;
+        if (entry.from_words || concerns(entry, member)) set_deadline(entry, deadline);
 }
 
 bool RingTransition::names(std::uint32_t member) const {

@@ -139,6 +139,7 @@ class RingTransition {
     static void note_left(Tracked& entry, std::uint32_t member);
     static void note_closed(Tracked& entry, Instant now);
     void mark_overdue(Tracked& entry);
+    void set_deadline(Tracked& entry, Instant deadline);
     [[nodiscard]] Tracked* find(std::uint32_t slot);
     [[nodiscard]] const Tracked* find(std::uint32_t slot) const;
     [[nodiscard]] std::uint64_t word(std::uint32_t slot) const;

@@ -97,7 +97,7 @@ class ChangesTest : public ControllerTest {
         kernel::FlowMap flows = table();
         const auto& current = flows.current();
         const std::uint64_t hash =
-            (std::uint64_t{++flows_made_} << 48) | (std::uint64_t{slot} << 24);
+            (std::uint64_t{++flows_made_} << 50) | (std::uint64_t{slot} << 30);
         auto& bucket = current.buckets()[slc_flow_bucket_of(hash, current.geometry.log2)];
         for (std::uint64_t& place : bucket.entry) {
             if (place != 0) continue;
@@ -515,6 +515,58 @@ TEST_F(ChangesTest, with_every_backend_drained_old_connections_stay) {
     EXPECT_EQ(SLC_SLOT_PREVIOUS(ring()[0]), only);
     ASSERT_TRUE(order("web/10.0.0.5", config::BackendState::ready));
     EXPECT_EQ(owners()[only], static_cast<int>(ring().size()));
+}
+
+TEST_F(ChangesTest, a_group_that_loses_all_its_backends_keeps_their_connections) {
+    apply(config_of("10.0.0.5, 10.0.0.6"));
+    const auto before = ring();
+    apply(config_of(""));
+    EXPECT_TRUE(backend("10.0.0.5").retired);
+    for (std::size_t i = 0; i < before.size(); ++i)
+        EXPECT_EQ(SLC_SLOT_CURRENT(ring()[i]), SLC_SLOT_CURRENT(before[i]));
+    pass(kPrepare + kPassed);
+    EXPECT_EQ(owners()[0], static_cast<int>(before.size()));
+    EXPECT_EQ(SLC_SLOT_PREVIOUS(ring()[0]), SLC_SLOT_CURRENT(before[0]));
+}
+
+TEST_F(ChangesTest, an_older_deadline_does_not_cut_what_a_later_change_moves) {
+    apply(config_of("10.0.0.5, 10.0.0.6"));
+    BackendOrder weight;
+    weight.owner = "web";
+    weight.address = *IpAddress::parse("10.0.0.5");
+    weight.weight = 9;
+    weight.deadline = seconds(5);
+    const auto before = ring();
+    const std::uint32_t other = member("10.0.0.6");
+    ASSERT_TRUE(controller_->order(weight));
+    pass(kPrepare + kPassed);
+    std::uint32_t slot = 0;
+    while (SLC_SLOT_CURRENT(before[slot]) != other || SLC_SLOT_CURRENT(ring()[slot]) == other)
+        ++slot;
+    remember(slot, other);
+    pass(seconds(5));
+    EXPECT_EQ(count_flows(), 1u) << "its backend stays";
+    ASSERT_TRUE(order("web/10.0.0.6", config::BackendState::drain, seconds(3600)));
+    pass(seconds(2));
+    EXPECT_EQ(count_flows(), 1u);
+    EXPECT_EQ(backend("10.0.0.6").cut, 0u);
+}
+
+TEST_F(ChangesTest, a_backend_that_comes_back_finds_nothing_remembered_from_before_it_failed) {
+    apply(config_of("10.0.0.5, 10.0.0.6"));
+    ASSERT_TRUE(order("web/10.0.0.5", config::BackendState::maint));
+    remember(3, member("10.0.0.5"));
+    ASSERT_TRUE(order("web/10.0.0.5", config::BackendState::ready));
+    EXPECT_EQ(count_flows(), 0u);
+}
+
+TEST_F(ChangesTest, a_restart_does_not_forget_a_deadline) {
+    apply(config_of("10.0.0.5, 10.0.0.6"));
+    ASSERT_TRUE(order("web/10.0.0.5", config::BackendState::drain, seconds(5)));
+    restart();
+    EXPECT_GT(backend("10.0.0.5").change.deadline_left.count(), 0);
+    pass(seconds(6));
+    EXPECT_EQ(count(ring(), SLC_SLOT_OPEN), 0);
 }
 
 }  // namespace

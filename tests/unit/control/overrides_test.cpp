@@ -45,6 +45,21 @@ TEST_F(OverridesTest, they_end_with_their_time) {
     EXPECT_TRUE(store.overrides().empty());
 }
 
+TEST_F(OverridesTest, state_and_weight_end_each_in_its_own_time) {
+    auto store = *OverrideStore::load(kPath);
+    const auto until = std::chrono::system_clock::from_time_t(1000);
+    store.set("web/10.0.0.5", {config::BackendState::maint, std::nullopt}, std::nullopt);
+    store.set("web/10.0.0.5", {std::nullopt, 3u}, until);
+    store.set_deadline("web/10.0.0.5", until);
+    ASSERT_TRUE(store.save());
+    store = *OverrideStore::load(kPath);
+    EXPECT_EQ(store.find("web/10.0.0.5")->until(), until);
+    EXPECT_EQ(store.find("web/10.0.0.5")->deadline, until);
+    EXPECT_TRUE(store.expire(until));
+    EXPECT_EQ(store.overrides().at("web/10.0.0.5").state, config::BackendState::maint);
+    EXPECT_FALSE(store.overrides().at("web/10.0.0.5").weight);
+}
+
 TEST_F(OverridesTest, a_file_that_nobody_wrote_is_refused) {
     const char* faulty[] = {
         "",
@@ -55,7 +70,7 @@ TEST_F(OverridesTest, a_file_that_nobody_wrote_is_refused) {
         "{\"schema_version\": 1, \"backends\": {\"web/1\": {\"state\": \"gone\"}}}",
         "{\"schema_version\": 1, \"backends\": {\"web/1\": {\"weight\": 1001}}}",
         "{\"schema_version\": 1, \"backends\": {\"web/1\": {\"weight\": -1}}}",
-        "{\"schema_version\": 1, \"backends\": {\"web/1\": {\"until\": \"soon\"}}}",
+        "{\"schema_version\": 1, \"backends\": {\"web/1\": {\"state_until\": \"soon\"}}}",
         "{\"schema_version\": 1, \"backends\": {\"web/1\": {\"colour\": 1}}}",
     };
     for (const char* text : faulty) {
