@@ -133,8 +133,8 @@ TEST(Ring, WeightsAreTheSharesOfFlows) {
         for (int i = 0; i < kFlows; ++i)
             ++count[backend_of(bench, packet_of(random_flow(random, false, port)))];
         EXPECT_EQ(count.size(), 3U);
-        // Ring shares are within some percent; the rest is the draw of flows.
-        EXPECT_NEAR(count["10.0.0.33"] * 8.0 / kFlows, 1.0, 0.25) << port;
+        // 256 slots by rendezvous are within a quarter; the rest is the draw of flows.
+        EXPECT_NEAR(count["10.0.0.33"] * 8.0 / kFlows, 1.0, 0.35) << port;
         EXPECT_NEAR(count["10.0.0.34"] * 8.0 / kFlows, 2.0, 0.3) << port;
         EXPECT_NEAR(count["10.0.0.35"] * 8.0 / kFlows, 5.0, 0.4) << port;
     }
