@@ -22,10 +22,10 @@
  *
  * Time. A tick is 2^shift nanoseconds of CLOCK_MONOTONIC. The byte holds the last tick, modulo 256,
  * in which the entry lives. 0..SLC_FLOW_MAX_TICKS ticks left: alive. Else it expired 1..31 ticks
- * ago, and a sweeper must free it before that many have passed, or it seems alive again for one more
- * lifetime. Nobody may follow it then: a packet that meets an expired entry of its own flow takes
- * its fingerprint away (slc_flow_disown). A place is reused only when it expired at least two ticks
- * ago, so that no CPU which still saw it alive renews another's entry.
+ * ago, and a sweeper must free it before that many have passed, or it seems alive again for one
+ * more lifetime. Nobody may follow it then: a packet that meets an expired entry of its own flow
+ * takes its fingerprint away (slc_flow_disown). A place is reused only when it expired at least two
+ * ticks ago, so that no CPU which still saw it alive renews another's entry.
  *
  * False matches. A flow that is not there is taken for one that is with a probability of at most
  * 8 / 2^34 (4.7e-10) per packet, and then only within its own group: another backend of the same
