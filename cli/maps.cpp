@@ -58,11 +58,11 @@ void print_use(const Json& map, bool is_wide) {
         classes.add({cell(text_at(use, "class")), number_cell(number_at(use, "entries"))});
     if (!classes.empty()) fmt::print("\n{}", classes.text());
     Table table({"GROUP", "ENTRIES", "SHARE", "CEILING", "HITS", "MISSES", "INSERTS", "FULL",
-                 "AT_CEILING", "HELD"});
+                 "AT_CEILING", "HELD", "UNKNOWN_IDS"});
     for (const Json& use : groups) {
         std::vector<Cell> row = {cell(text_at(use, "group"))};
         for (const char* key : {"entries", "share", "ceiling", "hits", "misses", "inserts",
-                                "refused_full", "refused_ceiling", "refused_held"})
+                                "refused_full", "refused_ceiling", "refused_held", "ids_unknown"})
             row.push_back(number_cell(number_at(use, key)));
         table.add(std::move(row));
     }

@@ -38,7 +38,8 @@ Json group_use(const MapStatus::Use& use) {
             {"inserts", use.inserts},
             {"refused_full", use.refused_full},
             {"refused_ceiling", use.refused_ceiling},
-            {"refused_held", use.held}};
+            {"refused_held", use.held},
+            {"ids_unknown", use.ids_unknown}};
 }
 
 Json json_of(const MapStatus& map) {

@@ -317,6 +317,7 @@ MapStatus Controller::flow_map_status() const {
         use.refused_full += counters[id].refused_full;
         use.refused_ceiling += counters[id].refused_ceiling;
         use.held += counters[id].held;
+        use.ids_unknown += counters[id].ids_unknown;
     }
     return out;
 }

@@ -223,6 +223,7 @@ struct MapStatus {
         std::uint64_t ceiling = 0;                        ///< Entries; groups only.
         std::uint64_t hits = 0, misses = 0, inserts = 0;  ///< Groups only, these and below.
         std::uint64_t refused_full = 0, refused_ceiling = 0, held = 0;
+        std::uint64_t ids_unknown = 0;  ///< Packets whose id named no backend.
     };
     std::string name;
     std::string kind;  ///< "generation", "live" or "state".

@@ -354,6 +354,7 @@ MapsStatus FakeNode::maps() {
     use.hits = 123'456;
     use.misses = 789;
     use.inserts = 6;
+    use.ids_unknown = 5;
     flows.groups = {use};
     flows.oldest = std::chrono::milliseconds(123'456);
     flows.swept = std::chrono::milliseconds(2345);
