@@ -7,8 +7,6 @@
 namespace sluice::control {
 namespace {
 
-using config::BackendState;
-
 using RingKey = std::pair<std::size_t, config::Balance>;
 
 /// The longest window of the services on each ring. A tick more than the lifetime: an entry that is
@@ -86,32 +84,47 @@ Changes::Changes(const Scene& scene, plan::Instant now, const Changes* before,
 }
 
 bool Changes::is_dead(const config::Group& group, const config::Backend& effective) {
-    if (effective.state == BackendState::maint) return true;
-    return effective.state == BackendState::down && group.on_down == config::OnDown::replace;
+    return plan::ring_role(group, effective) == plan::RingRole::replaced;
 }
 
 void Changes::aim(const Scene& scene, plan::Instant now, std::optional<std::size_t> group) {
     for (std::size_t i = 0; i < rings_.size(); ++i) {
         const plan::ImageRing& ring = scene.image.ring_list[i];
         if (ring.empty || (group && ring.group != *group)) continue;
-        const config::Group& owner = scene.config.groups[ring.group];
-        std::vector<std::uint32_t> dead;
-        for (const auto& backend : owner.backends)
-            if (is_dead(owner, plan::effective(owner, backend, scene.overrides)))
-                dead.push_back(scene.ids.members.find(plan::member_name(owner, backend)));
-        std::sort(dead.begin(), dead.end());
-        const auto owners = plan::ring_owners(scene.config, scene.ids, scene.overrides, ring);
-        note_owners(i, owners);
-        rings_[i].aim(
-            owners,
-            [&dead](std::uint32_t member) {
-                return std::binary_search(dead.begin(), dead.end(), member);
-            },
-            now, owner.deadline);
-        for (const auto& backend : owner.backends) {
-            const std::uint32_t id = scene.ids.members.find(plan::member_name(owner, backend));
-            scene.generation.set_down(id, std::binary_search(dead.begin(), dead.end(), id));
-        }
+        aim_ring(scene, i, plan::ring_owners(scene.config, scene.ids, scene.overrides, ring), now);
+    }
+}
+
+void Changes::aim_at(const Scene& scene, std::span<const std::uint64_t> wanted, plan::Instant now) {
+    for (std::size_t i = 0; i < rings_.size(); ++i) {
+        const plan::ImageRing& ring = scene.image.ring_list[i];
+        if (ring.empty) continue;
+        std::vector<std::uint32_t> owners;
+        owners.reserve(std::size_t{1} << ring.log2);
+        for (const std::uint64_t slot : wanted.subspan(ring.offset, std::size_t{1} << ring.log2))
+            owners.push_back(SLC_SLOT_CURRENT(slot));
+        aim_ring(scene, i, owners, now);
+    }
+}
+
+void Changes::aim_ring(const Scene& scene, std::size_t index,
+                       const std::vector<std::uint32_t>& owners, plan::Instant now) {
+    const config::Group& group = scene.config.groups[scene.image.ring_list[index].group];
+    std::vector<std::uint32_t> dead;
+    for (const auto& backend : group.backends)
+        if (is_dead(group, plan::effective(group, backend, scene.overrides)))
+            dead.push_back(scene.ids.members.find(plan::member_name(group, backend)));
+    std::sort(dead.begin(), dead.end());
+    note_owners(index, owners);
+    rings_[index].aim(
+        owners,
+        [&dead](std::uint32_t member) {
+            return std::binary_search(dead.begin(), dead.end(), member);
+        },
+        now, group.deadline);
+    for (const auto& backend : group.backends) {
+        const std::uint32_t id = scene.ids.members.find(plan::member_name(group, backend));
+        scene.generation.set_down(id, std::binary_search(dead.begin(), dead.end(), id));
     }
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "config/model.h"
@@ -38,6 +39,9 @@ class Changes {
     /// Towards what is wanted now, for one group or all; by the group's own deadline.
     void aim(const Scene& scene, plan::Instant now,
              std::optional<std::size_t> group = std::nullopt);
+    /// The same for all groups, right after a swap: `wanted` are the slots as compiled, so that no
+    /// ring is built twice.
+    void aim_at(const Scene& scene, std::span<const std::uint64_t> wanted, plan::Instant now);
     /// A deadline for what concerns one member of the group.
     void limit(std::size_t group, std::uint32_t member, plan::Instant deadline);
     void step(const Scene& scene, plan::Instant now);
@@ -64,6 +68,8 @@ class Changes {
     static bool is_dead(const config::Group& group, const config::Backend& effective);
 
  private:
+    void aim_ring(const Scene& scene, std::size_t index, const std::vector<std::uint32_t>& owners,
+                  plan::Instant now);
     void note_owners(std::size_t ring, const std::vector<std::uint32_t>& owners);
     void shrink(const Scene& scene, std::size_t index);
 

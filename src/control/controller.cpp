@@ -209,9 +209,10 @@ Result<void> Controller::compile(Live& next) {
     options.overrides = overrides_.overrides();
     options.flows = state_->flows().current().geometry;
     plan::retain(next.config, next.before, options);
-    keep_retired_ids(next);
+    keep_retired_ids(next, options.retired);
     options.retired_ids = next.retired_ids;
     next.image = SLC_TRY(plan::compile(next.config, next.ids, options), "configuration");
+    next.wanted = next.image.slots;
     plan::inherit_slots(next.config, next.before, next.ids, next.image);
     return {};
 }
@@ -235,7 +236,7 @@ Result<void> Controller::make_live(Live next, const std::string& text) {
         const bool first = !live_;
         live_ = std::move(next);
         live_->since = now();
-        live_->changes->aim(scene(*live_), now());
+        live_->changes->aim_at(scene(*live_), std::exchange(live_->wanted, {}), now());
         forget_orders();
         if (first) resume_deadlines();
         text_ = text;

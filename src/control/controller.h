@@ -101,6 +101,7 @@ class Controller : public NodeView {
         std::uint64_t address_revision = 0;  ///< Of the node's addresses that it was built with.
         std::set<IpAddress> unwritten;       ///< Changes that found no free header template.
         plan::LiveRings before;              ///< What packets read when it was compiled.
+        std::vector<std::uint64_t> wanted;   ///< Slots as compiled, until it is live.
         std::optional<Changes> changes;
         plan::Instant since{0};           ///< When it became live.
         std::set<std::uint32_t> unnamed;  ///< Retired members that no slot named a pass ago.
@@ -136,7 +137,8 @@ class Controller : public NodeView {
     void aim(std::optional<std::size_t> only = std::nullopt);
     void forget_flows(const std::vector<bool>& members);
     void resume_deadlines();
-    void keep_retired_ids(Live& next) const;
+    void keep_retired_ids(Live& next,
+                          const std::vector<std::pair<std::string, IpAddress>>& retired) const;
     void settle_flow_table();
     void expire_overrides();
     void forget_orders();

@@ -257,14 +257,18 @@ void Controller::resume_deadlines() {
     }
 }
 
-void Controller::keep_retired_ids(Live& next) const {
+/// What packets call members that are retired now, or still are: as long as they are.
+void Controller::keep_retired_ids(
+    Live& next, const std::vector<std::pair<std::string, IpAddress>>& retired) const {
     if (!live_) return;
-    next.retired_ids = live_->retired_ids;
+    std::map<std::string, config::ServerId> known = live_->retired_ids;
     for (const auto& group : live_->config.groups)
         for (const auto& backend : group.backends)
             if (backend.server_id)
-                next.retired_ids.insert_or_assign(plan::member_name(group, backend),
-                                                  *backend.server_id);
+                known.insert_or_assign(plan::member_name(group, backend), *backend.server_id);
+    for (const auto& [group, address] : retired)
+        if (const auto id = known.find(plan::member_name(group, address)); id != known.end())
+            next.retired_ids.insert(*id);
 }
 
 /// Orders for backends that the configuration does not have any more: one that comes back later

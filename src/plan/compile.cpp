@@ -424,20 +424,29 @@ config::Backend effective(const config::Group& group, const config::Backend& bac
     return out;
 }
 
+RingRole ring_role(const config::Group& group, const config::Backend& effective) {
+    switch (effective.state) {
+        case config::BackendState::ready:
+            break;
+        case config::BackendState::drain:
+            return RingRole::leaves;
+        case config::BackendState::maint:
+            return RingRole::replaced;
+        case config::BackendState::down:
+            return group.on_down == config::OnDown::keep ? RingRole::leaves : RingRole::replaced;
+    }
+    return RingRole::owns;
+}
+
 std::vector<std::uint32_t> ring_owners(const Config& config, const IdStore& ids,
                                        const Overrides& overrides, const ImageRing& ring) {
     const auto& group = config.groups[ring.group];
     std::vector<RingCandidate> candidates;
     for (const auto& configured : group.backends) {
         const config::Backend backend = effective(group, configured, overrides);
-        RingRole role = RingRole::owns;
-        if (backend.state == config::BackendState::drain) role = RingRole::leaves;
-        if (backend.state == config::BackendState::maint) role = RingRole::replaced;
-        if (backend.state == config::BackendState::down)
-            role = group.on_down == config::OnDown::keep ? RingRole::leaves : RingRole::replaced;
         candidates.push_back({{ring_key(backend.address),
                                ids.members.find(member_name(group, configured)), backend.weight},
-                              role});
+                              ring_role(group, backend)});
     }
     const RingKind kind =
         ring.balance == config::Balance::maglev ? RingKind::maglev : RingKind::rendezvous;

@@ -16,6 +16,7 @@
 #include "config/model.h"
 #include "plan/flow_plan.h"
 #include "plan/ids.h"
+#include "plan/ring.h"
 #include "sluice/types.h"
 
 namespace sluice::plan {
@@ -111,6 +112,9 @@ std::uint64_t ring_descriptor(const ImageRing& ring);
 /// A backend with what overrides it.
 config::Backend effective(const config::Group& group, const config::Backend& backend,
                           const Overrides& overrides);
+
+/// What a backend is to its group's rings. `replaced` also says that its connections are void.
+RingRole ring_role(const config::Group& group, const config::Backend& effective);
 
 /// The owner of every slot of a ring as laid out: a function of configuration and overrides.
 std::vector<std::uint32_t> ring_owners(const config::Config& config, const IdStore& ids,

@@ -365,12 +365,6 @@ bool RingTransition::names(std::uint32_t member) const {
     });
 }
 
-std::size_t RingTransition::memory() const {
-    std::size_t out = tracked_.capacity() * sizeof(Tracked);
-    for (const Tracked& entry : tracked_) out += entry.others.capacity() * sizeof(std::uint32_t);
-    return out;
-}
-
 std::vector<std::uint64_t> grown(std::span<const std::uint64_t> slots, std::uint32_t log2) {
     std::vector<std::uint64_t> out(std::size_t{1} << log2);
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = load(slots[i & (slots.size() - 1)]);

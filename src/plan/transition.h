@@ -107,7 +107,6 @@ class RingTransition {
     /// Whether some slot that is not steady names the member, or any slot has it as owner.
     [[nodiscard]] bool names(std::uint32_t member) const;
     [[nodiscard]] std::span<std::uint64_t> slots() const { return slots_; }
-    [[nodiscard]] std::size_t memory() const;  ///< Bytes held for slots in progress.
 
  private:
     enum class Phase : std::uint8_t { preparing, open, closed };
