@@ -37,7 +37,7 @@ typedef __s64 slc_s64;
 #endif
 
 /* Changes whenever a layout or a meaning below does; kept in the instance's metadata. */
-#define SLC_ABI_VERSION 2
+#define SLC_ABI_VERSION 3
 
 /* ---- verdicts, stages, reasons ---- */
 
@@ -141,6 +141,8 @@ SLC_ASSERT_SIZE(struct slc_service_counter, 32);
 #define SLC_FEATURE_FLOWS_OLD (1u << 20)     /* a flow table of another size is being left */
 #define SLC_FEATURE_CONNECTION_ID (1u << 21) /* some service routes QUIC by connection id */
 #define SLC_FEATURE_TCP_SERVER_ID (1u << 22) /* some service routes TCP by server id */
+#define SLC_FEATURE_PROOF (1u << 23)  /* a twin: the clock and the answer are in slc_proof_value */
+#define SLC_FEATURE_SAMPLE (1u << 24) /* one packet of 2^sample_log2 is kept in slc_samples */
 
 /* Constants of the program, in .rodata: the specialisation. */
 struct slc_node {
@@ -177,7 +179,8 @@ struct slc_node {
     slc_u8 flow_shift;
     slc_u8 flow_old_log2; /* of the table that is being left; see SLC_FEATURE_FLOWS_OLD */
     slc_u8 flow_old_shift;
-    slc_u8 zero[2];
+    slc_u8 sample_log2; /* one packet of 2^sample_log2 with each reason and family is sampled */
+    slc_u8 zero[1];
 };
 SLC_ASSERT_SIZE(struct slc_node, 136);
 
@@ -326,8 +329,21 @@ struct slc_member {
     slc_u32 cell[SLC_VARIANTS]; /* index into slc_templates, by SLC_VARIANT */
     slc_u32 flags;              /* SLC_MEMBER_* */
     slc_u32 group;              /* number in this generation; 0: no such member */
-    slc_u32 zero[6];
+    /* Not read by packets: so that a configuration can be read back from its maps alone. */
+    slc_u32 addr_be[4]; /* IPv4 in word 3, the rest zero */
+    slc_u16 weight;     /* as configured */
+    slc_u8 state;       /* as configured: enum slc_member_state; RETIRED: no backend any more */
+    slc_u8 is_ip6;
+    slc_u32 zero;
 };
+
+enum slc_member_state {
+    SLC_MEMBER_STATE_READY = 0,
+    SLC_MEMBER_STATE_DRAIN = 1,
+    SLC_MEMBER_STATE_MAINT = 2,
+    SLC_MEMBER_STATE_RETIRED = 3,
+};
+
 SLC_ASSERT_SIZE(struct slc_member, 64);
 
 #define SLC_MEMBER_DOWN (1u << 1) /* failed: what is remembered for it is void */
@@ -421,6 +437,45 @@ struct slc_limiter {
     slc_u64 tokens_milli;
 };
 SLC_ASSERT_SIZE(struct slc_limiter, 16);
+
+/* ---- samples ---- */
+
+#define SLC_SAMPLES_PER_CPU 256 /* a power of two; the oldest give way */
+#define SLC_SAMPLE_LEN 192
+
+/*
+ * A packet as it was received, from its IP header on, and what became of it. Index into
+ * slc_samples: cpu * SLC_SAMPLES_PER_CPU + (n & (SLC_SAMPLES_PER_CPU - 1)), where `n` counts the
+ * samples of that CPU. A writer sets `seq` to 0, writes the rest, then sets it to n + 1; a reader
+ * takes what has the same seq, not 0, before and after.
+ */
+struct slc_sample {
+    slc_u64 seq;
+    slc_u64 time_ns; /* CLOCK_MONOTONIC, coarse */
+    struct slc_exit_record rec;
+    slc_u32 ifindex;  /* by which it came */
+    slc_u16 proto_be; /* Ethernet type of what `data` holds */
+    slc_u16 cap_len;  /* bytes of `data` in use */
+    slc_u32 hash;     /* flow hash, low bits; 0: none was made */
+    slc_u32 zero;
+    slc_u8 data[SLC_SAMPLE_LEN];
+};
+SLC_ASSERT_SIZE(struct slc_sample, 256);
+
+/* ---- proof: what a twin is told, and answers (SLC_FEATURE_PROOF) ---- */
+
+/* The only value of slc_proof_value. */
+struct slc_proof {
+    slc_u64 clock_ns;  /* in: CLOCK_MONOTONIC as the program shall see it */
+    slc_u64 hash;      /* out, all below: flow hash, 0 when none was made */
+    slc_u64 slot_word; /* of the slot that was read; 0 when none was */
+    slc_u32 slot;      /* its place in the slot pool */
+    slc_u32 cell;      /* header template that was copied in front; 0: none */
+    slc_u32 ring;      /* index of its descriptor */
+    slc_u32 answered;  /* 1: a packet has left since user space cleared it */
+    struct slc_exit_record rec;
+};
+SLC_ASSERT_SIZE(struct slc_proof, 72);
 
 /* ---- keys of LPM tries ---- */
 

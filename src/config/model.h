@@ -138,6 +138,46 @@ struct Protected {
     bool operator==(const Protected&) const = default;
 };
 
+/// What a test says must become of a packet. What is not set may be anything.
+struct Expectation {
+    enum class Verdict { any, drop, pass, tx, redirect, forward };
+    Verdict verdict = Verdict::any;    ///< forward: tx or redirect.
+    std::string reason;                ///< Label (reasons.def).
+    std::string service;               ///< Name.
+    std::optional<IpAddress> backend;  ///< Where it is sent.
+    bool same_backend = false;         ///< The one of the packet before in the same test.
+    std::optional<Forward> encapsulation;
+    Mark mark;
+    bool operator==(const Expectation&) const = default;
+};
+
+/// A packet of a test: in the readable notation (packet/notation.h) or from a capture.
+struct TestPacket {
+    std::chrono::milliseconds after{0};  ///< Since the one before, on the test's own clock.
+    std::string packet;                  ///< Empty: `pcap` says which.
+    std::string pcap;                    ///< Path, relative to the configuration's directory.
+    std::uint32_t frame = 0;             ///< Of the capture, 1-based; 0: each, one after the other.
+    Expectation expect;
+    Mark mark;
+    bool operator==(const TestPacket&) const = default;
+};
+
+/// An assertion about a configuration: packets in order, on scratch copies of all state.
+struct Test {
+    std::string name;  ///< Unique.
+    std::vector<TestPacket> packets;
+    Mark mark;
+    bool operator==(const Test&) const = default;
+};
+
+/// What a change must satisfy before it takes effect, beside the tests.
+struct Proof {
+    /// Most of the replayed live packets that may go elsewhere, 0..1; nothing: any number.
+    std::optional<double> max_moved;
+    Mark mark;
+    bool operator==(const Proof&) const = default;
+};
+
 struct Decap {
     std::vector<IpPrefix> from;        ///< Sources of tunnels that are stripped.
     std::vector<IpAddress> addresses;  ///< Where they end; empty: every address of this node.
@@ -158,6 +198,10 @@ struct Node {
     /// Size of the flow table: a power of two, 512..67,108,864; eight bytes each.
     std::uint32_t flow_entries = 1u << 20;
     std::string next;  ///< bpffs path of a pinned XDP program, or empty.
+    /// One packet of this many, with each reason, is sampled for the replay that proves a change: a
+    /// power of two, 1..2^20; 0: none.
+    std::uint32_t sample_one_in = 1024;
+    std::uint32_t keep_generations = 3;  ///< Loaded beside the live one: 0..16.
     std::optional<Decap> decap;
     Mark mark;
     bool operator==(const Node&) const = default;
@@ -168,6 +212,8 @@ struct Config {
     std::vector<Group> groups;
     std::vector<Service> services;
     std::vector<Protected> protected_prefixes;
+    Proof proof;
+    std::vector<Test> tests;
     bool operator==(const Config&) const = default;
 };
 

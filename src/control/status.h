@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "config/model.h"
+#include "control/configurations.h"
 #include "plan/next_hop.h"
 
 namespace sluice::control {
@@ -270,6 +271,7 @@ class NodeView {
                                    std::uint64_t cursor) = 0;
     virtual Result<FlowAnswer> flow(const FlowTuple& tuple) = 0;
     virtual MapsStatus maps() = 0;
+    virtual Configurations& configurations() = 0;
 };
 
 }  // namespace sluice::control

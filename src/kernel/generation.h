@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "kernel/bpf_object.h"
 #include "kernel/mapped_value.h"
+#include "kernel/pinnable.h"
 #include "kernel/state_maps.h"
 #include "kernel/tables.h"
 #include "plan/image.h"
@@ -30,13 +31,13 @@ struct LoadOptions {
     std::string* verbose_log = nullptr;  ///< Receives the verifier's whole log.
 };
 
-class Generation {
+class Generation : public Pinnable {
  public:
     /// Errors: those of BpfObject::load; not_found, denied or conflict for `next`.
     static Result<Generation> load(const plan::Image& image, const StateMaps& state,
                                    const LoadOptions& options);
 
-    [[nodiscard]] int program_fd() const { return object_.program_fd("slc_lb"); }
+    [[nodiscard]] int program_fd() const override { return object_.program_fd("slc_lb"); }
     [[nodiscard]] int program_fd(const char* name) const { return object_.program_fd(name); }
     [[nodiscard]] int map_fd(const char* name) const { return object_.map_fd(name); }
     [[nodiscard]] std::vector<ProgramInfo> programs() const { return object_.programs(); }
@@ -72,7 +73,7 @@ class Generation {
     [[nodiscard]] std::vector<TableSize> table_sizes() const;
 
     /// Pins every map and program into `directory`, which must exist on a bpffs.
-    Result<void> pin(const std::string& directory) const;
+    [[nodiscard]] Result<void> pin(const std::string& directory) const override;
 
  private:
     explicit Generation(BpfObject object) : object_(std::move(object)) {}

@@ -5,25 +5,37 @@
 ///
 ///   <bpffs>/<node>/
 ///     root/    slc_root (program), slc_root_progs, slc_root_missed, link_<interface>
-///     state/   counters, fragments, limiters: see state_maps.h
-///     gen/<n>/ maps and programs of generation n
+///     state/   counters, flows, fragments, limiters, samples: see state_maps.h
+///     gen/<n>/ maps and programs of generation n, and `meta`: what it is, in JSON
 ///
 /// The root program of every interface tail-calls slot 0 of slc_root_progs. Storing a generation
-/// there is the swap: one slot, all interfaces, at the same instant. Everything works on after the
-/// process has ended; the next one finds it by its pins.
+/// there is the swap: one slot, all interfaces, at the same instant. Slot 1 is for a canary, which
+/// the canary's own root program calls (root_canary.bpf.c); it takes the place of the plain one on
+/// the links concerned for as long as there is a canary, so that nobody else pays for it.
+/// Everything works on after the process has ended; the next one finds it by its pins.
+///
+/// It knows nothing of load balancing: any XDP program of section xdp.frags is a generation for it
+/// (examples/hotreload).
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "kernel/bpf_object.h"
-#include "kernel/generation.h"
+#include "kernel/pinnable.h"
 #include "kernel/xdp_link.h"
 
 namespace sluice::kernel {
+
+/// Packets that a canary takes.
+struct CanaryTraffic {
+    std::vector<std::string> interfaces;  ///< All that come by these; empty: by any.
+    double share = 1;                     ///< Part of source addresses, 0..1; always the same ones.
+};
 
 class Instance {
  public:
@@ -36,14 +48,36 @@ class Instance {
     [[nodiscard]] std::string state_directory() const { return path_ + "/state"; }
     [[nodiscard]] const std::string& path() const { return path_; }
 
+    // Generations.
+
+    struct Pinned {
+        std::uint32_t number = 0;
+        bool live = false;    ///< In slot 0.
+        bool canary = false;  ///< In slot 1.
+        /// What keep() or set_meta() was given; empty when it cannot be read.
+        std::string meta;
+        std::string directory;
+    };
+    /// Ascending.
+    [[nodiscard]] std::vector<Pinned> generations() const;
     /// Number for the next generation: one more than any that is pinned.
     [[nodiscard]] std::uint32_t next_generation() const;
     /// Whether one may be in force. An instance that was found, rather than made, counts as having
     /// one: pins that cannot be listed now must not be taken for none.
     [[nodiscard]] bool has_generation() const { return !is_new_ || next_generation() != 1; }
-
     /// Where the generation is pinned that packets go to now; empty when none is found.
     [[nodiscard]] std::string live_directory() const;
+
+    /// Pins a generation as gen/<number> with its meta; whole or not at all. Carries no traffic.
+    Result<void> keep(const Pinnable& generation, std::uint32_t number, const std::string& meta);
+    /// Another meta for a pinned generation; readers find the old one or the new one.
+    Result<void> set_meta(std::uint32_t number, const std::string& meta);
+    /// Makes a generation live on all interfaces, at the same instant.
+    Result<void> swap_to(const Pinnable& generation);
+    /// Unpins gen/<number>. What is live or a canary is not dropped: Errc::conflict.
+    Result<void> drop(std::uint32_t number);
+
+    // Interfaces.
 
     /// Attaches the root program to an interface, or adopts the link that is pinned for it. A
     /// program of somebody else is never replaced. Errors: not_found, conflict (a foreign program),
@@ -56,9 +90,25 @@ class Instance {
     /// Whether the pinned link still holds its interface: false after the device was made anew.
     [[nodiscard]] bool is_attached(const std::string& interface) const;
 
-    /// Pins `generation` as gen/<number>, makes it live, and unpins all others.
-    Result<void> activate(const Generation& generation, std::uint32_t number);
+    // Canary.
 
+    /// Sends a part of the packets to `generation`, which is pinned. Interfaces that are attached
+    /// later are none of it. Errors: not_found for an interface that is not attached; conflict when
+    /// there is a canary already.
+    Result<void> begin_canary(const Pinnable& generation, const CanaryTraffic& traffic);
+    /// All packets go to slot 0 again; slot 1 is emptied. Nothing to end is no error.
+    Result<void> end_canary();
+
+    // All instances of a machine.
+
+    struct Info {
+        std::string node;
+        bool in_use = false;  ///< A process has it open.
+        std::vector<std::string> interfaces;
+        std::vector<Pinned> generations;
+    };
+    /// By name. Errc::denied without privilege.
+    static Result<std::vector<Info>> list(const std::string& bpffs);
     /// Removes everything of `node`: links first, so that no packet meets half an instance. Errors:
     /// conflict when it is open.
     static Result<void> remove(const std::string& bpffs, const std::string& node);
@@ -67,6 +117,7 @@ class Instance {
     Result<void> open_root(InstructionSet isa);
     Result<Attachment> adopt(const std::string& interface, std::uint32_t ifindex);
 
+    InstructionSet isa_ = InstructionSet::v3;
     std::string path_;
     UniqueFd lock_;
     UniqueFd root_program_;
