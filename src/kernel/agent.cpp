@@ -74,7 +74,7 @@ Result<Agent> Agent::open(const AgentOptions& options) {
     std::random_device random;
     const plan::Image image = plan::compile_agent(options.vips, options.from, options.gue_port,
                                                   (std::uint64_t{random()} << 32) | random());
-    const Layout layout = lay_out(image, 0);
+    const Layout layout = lay_out(image, {});
     Agent out(SLC_TRY(BpfObject::open(ObjectName::agent, isa), "agent"), options);
     UniqueFd earlier;
     if (!options.bpffs.empty()) {
@@ -83,7 +83,7 @@ Result<Agent> Agent::open(const AgentOptions& options) {
         earlier.reset(::bpf_obj_get((options.bpffs + "/" + kCounters).c_str()));
     }
     SLC_CHECK(leave_out_unused(out.object_), "agent");
-    SLC_CHECK(size_tables(out.object_, image, 0), "agent");
+    SLC_CHECK(size_tables(out.object_, image, {}), "agent");
     if (earlier.valid())
         SLC_CHECK(out.object_.reuse_map(kCounters, earlier.get()), "agent");
     else

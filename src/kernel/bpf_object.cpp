@@ -65,6 +65,19 @@ constexpr const char* kPrivilegeHint =
     "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; sluice doctor says what is "
     "missing";
 
+ProgramInfo info_of(const bpf_program* program, int fd) {
+    bpf_prog_info info{};
+    __u32 size = sizeof info;
+    ProgramInfo out{::bpf_program__name(program),
+                    0,
+                    static_cast<std::uint32_t>(::bpf_program__insn_cnt(program)),
+                    {}};
+    if (::bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return out;
+    out.instructions = info.xlated_prog_len / 8;
+    std::copy(std::begin(info.tag), std::end(info.tag), out.tag.begin());
+    return out;
+}
+
 }  // namespace
 
 void BpfObject::Close::operator()(bpf_object* object) const {
@@ -203,14 +216,18 @@ std::vector<ProgramInfo> BpfObject::programs() const {
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object_.get()) {
         const int fd = ::bpf_program__fd(program);
-        if (fd < 0) continue;
-        bpf_prog_info info{};
-        __u32 size = sizeof info;
-        ProgramInfo entry{::bpf_program__name(program), 0,
-                          static_cast<std::uint32_t>(::bpf_program__insn_cnt(program))};
-        if (::bpf_obj_get_info_by_fd(fd, &info, &size) == 0)
-            entry.instructions = info.xlated_prog_len / 8;
-        out.push_back(std::move(entry));
+        if (fd >= 0) out.push_back(info_of(program, fd));
+    }
+    return out;
+}
+
+std::vector<ProgramInfo> BpfObject::programs_as(
+    const std::map<std::string, UniqueFd>& loaded) const {
+    std::vector<ProgramInfo> out;
+    for (const auto& [name, fd] : loaded) {
+        const bpf_program* program =
+            ::bpf_object__find_program_by_name(object_.get(), name.c_str());
+        if (program != nullptr) out.push_back(info_of(program, fd.get()));
     }
     return out;
 }

@@ -5,13 +5,16 @@
 /// calls with our errors. Programs and maps live on after it where something else refers to them (a
 /// pin, a program array, a link).
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "kernel/instruction_set.h"
 
 struct bpf_map;
@@ -25,6 +28,8 @@ struct ProgramInfo {
     std::string name;
     std::uint32_t instructions = 0;        ///< After the verifier.
     std::uint32_t instructions_built = 0;  ///< In the object.
+    /// The kernel's digest of its instructions, maps and constants left out.
+    std::array<std::uint8_t, 8> tag{};
 };
 
 class BpfObject {
@@ -59,6 +64,13 @@ class BpfObject {
     [[nodiscard]] std::vector<std::string> map_names()
         const;  ///< Those that were created or reused.
     [[nodiscard]] std::vector<ProgramInfo> programs() const;
+
+    // Without load():
+    /// Names as the object declares them.
+    [[nodiscard]] const std::vector<std::string>& all_map_names() const { return map_names_; }
+    /// Programs that were loaded by somebody else, by their names in the object.
+    [[nodiscard]] std::vector<ProgramInfo> programs_as(
+        const std::map<std::string, UniqueFd>& loaded) const;
 
  private:
     struct Close {

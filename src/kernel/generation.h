@@ -6,16 +6,20 @@
 /// live.
 ///
 ///   load(image, state)   -> programs verified, tables filled, members not yet resolved
+///   adopt(directory)     -> one that an earlier daemon has pinned, as it is
 ///   set_cell(member, ..) -> header templates, also while packets flow
+///   add_member, lay_ring -> what a configuration adds without another program, from the reserves
 ///   pin(directory)       -> survives this process
 
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "kernel/bpf_object.h"
 #include "kernel/mapped_value.h"
 #include "kernel/pinnable.h"
@@ -25,10 +29,16 @@
 
 namespace sluice::kernel {
 
+class Generation;
+
 struct LoadOptions {
     InstructionSet isa = InstructionSet::v3;
     std::string next;                    ///< bpffs path of the operator's own program, or empty.
     std::string* verbose_log = nullptr;  ///< Receives the verifier's whole log.
+    /// Immutable tables that would say the same are taken from it, with the image it was made of.
+    const Generation* share = nullptr;
+    const plan::Image* share_image = nullptr;
+    bool canary = false;  ///< Counts in the canary's counters.
 };
 
 class Generation : public Pinnable {
@@ -36,11 +46,24 @@ class Generation : public Pinnable {
     /// Errors: those of BpfObject::load; not_found, denied or conflict for `next`.
     static Result<Generation> load(const plan::Image& image, const StateMaps& state,
                                    const LoadOptions& options);
+    /// The programs of this daemon over the very tables of a generation, slots included: for code
+    /// that changed alone.
+    static Result<Generation> load_code(const Generation& of, const StateMaps& state,
+                                        const LoadOptions& options);
+    /// What is pinned at `directory`, as packets find it. Errors: not_found, invalid for pins of
+    /// another layout.
+    static Result<Generation> adopt(const std::string& directory, InstructionSet isa);
 
-    [[nodiscard]] int program_fd() const override { return object_.program_fd("slc_lb"); }
-    [[nodiscard]] int program_fd(const char* name) const { return object_.program_fd(name); }
-    [[nodiscard]] int map_fd(const char* name) const { return object_.map_fd(name); }
-    [[nodiscard]] std::vector<ProgramInfo> programs() const { return object_.programs(); }
+    [[nodiscard]] int program_fd() const override { return program_fd("slc_lb"); }
+    [[nodiscard]] int program_fd(const std::string& name) const;
+    [[nodiscard]] int map_fd(const std::string& name) const;
+    [[nodiscard]] const std::vector<ProgramInfo>& programs() const { return infos_; }
+    /// Constants as loaded.
+    [[nodiscard]] const slc_node& node() const { return node_; }
+    /// The value of slc_live.
+    [[nodiscard]] std::span<std::byte> live_bytes() const {
+        return live_.records<std::byte>(0, live_size_);
+    }
 
     /// Puts a template where packets of `variant` to `member` find it: a fresh cell is written,
     /// then the member's index moves to it. A null template makes the member unresolved.
@@ -53,10 +76,31 @@ class Generation : public Pinnable {
     /// period (membarrier(2), some milliseconds) when there are any.
     void reclaim();
 
+    /// What is said of a member beside cells and flags, which stay. Errc::limit beyond the table.
+    Result<void> set_member(std::uint32_t id, const slc_member& record);
+    /// A member that no slot and no flow names: its cells are free after the next grace period.
+    void clear_member(std::uint32_t id);
+    /// Slots that nobody reads, for a ring that is about to move there; Errc::limit.
+    Result<std::uint32_t> take_slots(std::uint32_t count);
+    /// One store: packets find the ring there from now on.
+    void set_ring(std::uint32_t index, std::uint64_t descriptor);
+    Result<void> add_server_id(const plan::ImageServerId& id);
+    void remove_server_id(const slc_server_id& key);
+    void set_account(std::uint32_t index, const slc_account& bounds);  ///< `used` stays.
+    /// What a slot of slc_stages runs. One store; packets inside the old one finish there.
+    Result<void> set_stage(const std::string& program, const Generation& from);
+
+    [[nodiscard]] std::uint32_t free_cells() const {
+        return static_cast<std::uint32_t>(free_cells_.size());
+    }
+    [[nodiscard]] std::uint32_t free_slots() const { return node_.slots - slots_used_; }
+
     [[nodiscard]] std::span<slc_service> services() { return services_; }
+    [[nodiscard]] std::span<const slc_service> services() const { return services_; }
     [[nodiscard]] std::span<std::uint64_t> slots() { return slots_; }
     [[nodiscard]] std::span<const std::uint64_t> slots() const { return slots_; }
     [[nodiscard]] std::span<std::uint64_t> rings() { return rings_; }
+    [[nodiscard]] std::span<const std::uint64_t> rings() const { return rings_; }
     [[nodiscard]] std::span<slc_member> members() { return members_; }
     [[nodiscard]] std::span<const slc_member> members() const { return members_; }
     [[nodiscard]] std::span<const slc_template> templates() const { return templates_; }
@@ -76,12 +120,20 @@ class Generation : public Pinnable {
     [[nodiscard]] Result<void> pin(const std::string& directory) const override;
 
  private:
-    explicit Generation(BpfObject object) : object_(std::move(object)) {}
-    Result<void> fill_live(const plan::Image& image, const Layout& layout);
-    Result<void> fill_stages(const plan::Image& image, const LoadOptions& options);
+    Generation() = default;
+    Result<void> keep_descriptors(const BpfObject& object);
+    Result<void> map_tables(std::size_t plan_size, std::size_t live_size);
+    void fill_live(const plan::Image& image);
+    Result<void> fill_stages(const LoadOptions& options);
+    [[nodiscard]] SharedTables shared_with(const plan::Image& image, const plan::Image& own,
+                                           const Layout& layout) const;
+    void find_free_cells();
 
-    BpfObject object_;
+    std::map<std::string, UniqueFd> maps_;  ///< By the object's names.
+    std::map<std::string, UniqueFd> programs_;
+    std::vector<ProgramInfo> infos_;
     slc_node node_{};
+    std::size_t live_size_ = 0;
     MappedValue plan_;
     MappedValue live_;
     std::span<slc_service> services_;
@@ -90,6 +142,7 @@ class Generation : public Pinnable {
     std::span<slc_member> members_;
     std::span<slc_template> templates_;
     std::span<slc_account> accounts_;
+    std::uint32_t slots_used_ = 0;
     std::vector<std::uint32_t> free_cells_;
     std::vector<std::uint32_t> retired_cells_;  ///< Packets may still read them.
     std::vector<std::uint32_t> ageing_cells_;   ///< Retired before aged_since_: see reclaim().

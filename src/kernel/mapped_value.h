@@ -61,6 +61,8 @@ class MappedValue {
         return {reinterpret_cast<T*>(data_ + offset), count};
     }
 
+    [[nodiscard]] std::size_t size() const { return size_; }
+
  private:
     static std::size_t pages(std::size_t size) {
         const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));

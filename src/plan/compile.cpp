@@ -130,6 +130,10 @@ class Compiler {
             const std::uint32_t id =
                 ids_.members.find(member_name(config_.groups[g].name, address));
             image_.members.push_back({id, g, b, address, variants[g]});
+            if (b != kRetired) {
+                image_.members.back().weight = config_.groups[g].backends[b].weight;
+                image_.members.back().state = config_.groups[g].backends[b].state;
+            }
             image_.templates += static_cast<std::uint32_t>(__builtin_popcount(variants[g]));
             // Of retired members too: packets still go to them.
             if ((variants[g] & kTunnels) != 0)
@@ -398,6 +402,23 @@ Image compile_agent(const std::vector<IpPrefix>& vips, const std::vector<IpPrefi
     auto image = compile(config, ids, options);
     // Bounded by config::parse_agent: no id space and no ring can overflow here.
     return image ? std::move(*image) : Image{};
+}
+
+slc_member member_record(const ImageMember& member) {
+    slc_member out{};
+    out.group = static_cast<slc_u32>(member.group + 1);
+    const auto words = address_words(member.address);
+    std::copy(words.begin(), words.end(), out.addr_be);
+    out.is_ip6 = member.address.is_ip6 ? 1 : 0;
+    out.weight = static_cast<slc_u16>(member.weight);
+    out.state = SLC_MEMBER_STATE_READY;
+    if (member.backend == kRetired)
+        out.state = SLC_MEMBER_STATE_RETIRED;
+    else if (member.state == config::BackendState::drain)
+        out.state = SLC_MEMBER_STATE_DRAIN;
+    else if (member.state == config::BackendState::maint)
+        out.state = SLC_MEMBER_STATE_MAINT;
+    return out;
 }
 
 std::uint64_t ring_descriptor(const ImageRing& ring) {

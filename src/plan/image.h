@@ -32,7 +32,12 @@ struct ImageMember {
     IpAddress address;
     /// Which header templates it needs: bit SLC_VARIANT(forward, inner_is_ip6).
     std::uint32_t variants = 0;
+    std::uint32_t weight = 0;  ///< As configured, this and the next; of no use when retired.
+    config::BackendState state = config::BackendState::ready;
 };
+
+/// What slc_member says of a member beside its cells and flags.
+slc_member member_record(const ImageMember& member);
 
 /// A ring and where it lies.
 struct ImageRing {

@@ -364,8 +364,8 @@ Result<std::unique_ptr<AgentBench>> AgentBench::open() {
         SLC_TRY(kernel::BpfObject::open(kernel::ObjectName::agent, instruction_set()), "agent")));
     kernel::BpfObject& object = bench->object_;
     const plan::Image image = plan::compile_agent(vips(), peers(), kDecapGuePort, 0x5eed);
-    const kernel::Layout layout = kernel::lay_out(image, 0);
-    SLC_CHECK(kernel::size_tables(object, image, 0), "agent");
+    const kernel::Layout layout = kernel::lay_out(image, {});
+    SLC_CHECK(kernel::size_tables(object, image, {}), "agent");
     SLC_CHECK(
         object.set_max_entries("slc_reason_counters",
                                static_cast<std::uint32_t>(Reason::COUNT) * SLC_FAMPROTO_COUNT),
