@@ -2,7 +2,8 @@
 #pragma once
 
 /// The last packets that the data plane sampled (struct slc_sample): a ring for each CPU in one
-/// memory-mapped array, pinned with the instance's state.
+/// memory-mapped array, pinned with the instance's state. Owned by StateMaps; read by whoever asks
+/// what the node has just seen, while packets write.
 
 #include <cstdint>
 #include <string>

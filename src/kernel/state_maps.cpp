@@ -33,6 +33,7 @@ constexpr StateKind kKinds[] = {
     {"slc_policy_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 64, true},
     {"slc_mitigation_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 64, true},
     {"slc_limiters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_limiter), 0, 1, false},
+    {"slc_sample_counts", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_u64), 0, 1, false},
     {"slc_frags", BPF_MAP_TYPE_ARRAY, sizeof(slc_frag_bucket), BPF_F_MMAPABLE, 0, false},
 };
 
@@ -104,6 +105,7 @@ Result<StateMaps> StateMaps::open_all_but_flows(const std::string& directory,
     if (!directory.empty())
         for (const StateKind& kind : kKinds) SLC_CHECK(out.find_pinned(kind), kind.name);
     SLC_CHECK(out.fit(sizes), "sizes");
+    out.samples_ = SLC_TRY(SampleMap::open(directory), "samples");
     return out;
 }
 
@@ -155,6 +157,7 @@ Result<void> StateMaps::fit_one(const StateKind& kind, std::uint32_t wanted) {
 std::vector<std::pair<std::string, int>> StateMaps::current() const {
     std::vector<std::pair<std::string, int>> out;
     for (const auto& [name, epochs] : maps_) out.emplace_back(name, epochs.back().fd.get());
+    out.emplace_back("slc_samples", samples_.fd());
     out.emplace_back("slc_flows", flows_.current().fd.get());
     if (flows_.leaving()) out.emplace_back("slc_flows_old", flows_.leaving()->fd.get());
     return out;
@@ -225,6 +228,8 @@ std::vector<StateMaps::Size> StateMaps::sizes() const {
         }
         out.push_back(size);
     }
+    out.push_back({"slc_samples", cpus * SLC_SAMPLES_PER_CPU,
+                   cpus * SLC_SAMPLES_PER_CPU * sizeof(slc_sample)});
     return out;
 }
 

@@ -2,10 +2,10 @@
 #pragma once
 
 /// The maps that survive generations and daemons: counters, fragments, rate limiters. They are
-/// pinned in <instance>/state. The flow table is one of them (flow_map.h). A counter map that has
-/// become too small for a configuration gets a successor beside it (name_1, name_2, ...): the
-/// generations that follow count there, and a reading is the sum over all of them, so that no count
-/// is ever lost.
+/// pinned in <instance>/state. The flow table (flow_map.h) and the samples (sample_map.h) are two
+/// of them. A counter map that has become too small for a configuration gets a successor beside it
+/// (name_1, name_2, ...): the generations that follow count there, and a reading is the sum over
+/// all of them, so that no count is ever lost.
 
 #include <cstdint>
 #include <map>
@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "kernel/flow_map.h"
+#include "kernel/sample_map.h"
 #include "sluice/types.h"
 
 namespace sluice::kernel {
@@ -52,6 +53,7 @@ class StateMaps {
     [[nodiscard]] std::uint32_t frag_buckets() const;
     [[nodiscard]] FlowMap& flows() { return flows_; }
     [[nodiscard]] const FlowMap& flows() const { return flows_; }
+    [[nodiscard]] const SampleMap& samples() const { return samples_; }
 
     /// Sums over CPUs and over every successor. Indexes beyond a map count nothing.
     [[nodiscard]] std::vector<slc_counter> reasons()
@@ -86,6 +88,7 @@ class StateMaps {
     std::string directory_;
     std::map<std::string, std::vector<Epoch>> maps_;
     FlowMap flows_;
+    SampleMap samples_;
 };
 
 }  // namespace sluice::kernel
