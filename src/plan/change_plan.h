@@ -37,7 +37,7 @@ const char* name_of(ChangeKind kind);
 /// One line of a plan.
 struct Change {
     ChangeKind kind = ChangeKind::changed;
-    std::string what;    ///< "service web", "backend pool/10.0.0.5", "node", "interface eth1".
+    std::string what;    ///< "service web", "backend web/10.0.0.5", "node", "interface eth1".
     std::string field;   ///< "weight", "ports"; empty for added and removed.
     std::string before;  ///< As the configuration writes it; empty when added.
     std::string after;

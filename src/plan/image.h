@@ -24,6 +24,8 @@ namespace sluice::plan {
 /// Of a member that is no backend of its group any more, while flows are remembered for it.
 inline constexpr std::size_t kRetired = ~std::size_t{0};
 
+inline constexpr std::size_t kMaxSlots = std::size_t{1} << 25;  ///< Of all rings: 256 MiB.
+
 /// A backend in a group as the data plane knows it.
 struct ImageMember {
     std::uint32_t id = 0;     ///< Index of slc_members.
