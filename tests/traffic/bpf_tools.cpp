@@ -9,6 +9,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/unique_fd.h"
 #include "traffic_programs.h"
 
 namespace sluice::traffic {
@@ -17,7 +18,22 @@ void Programs::Close::operator()(bpf_object* object) const {
     ::bpf_object__close(object);
 }
 
-Result<Programs> Programs::load(const char* name, const void* value, std::size_t size) {
+namespace {
+
+Result<void> share(bpf_object* object, std::uint32_t arrived) {
+    const UniqueFd map(::bpf_map_get_fd_by_id(arrived));
+    const int failed =
+        map.valid() ? ::bpf_map__reuse_fd(::bpf_object__find_map_by_name(object, "traffic_arrived"),
+                                          map.get())
+                    : -errno;
+    if (failed == 0) return {};
+    return fail(sys_error(-failed, "open the other end's counters"));
+}
+
+}  // namespace
+
+Result<Programs> Programs::load(const char* name, const void* value, std::size_t size,
+                                std::uint32_t arrived) {
     ::libbpf_set_print(nullptr);
     Programs out;
     LIBBPF_OPTS(bpf_object_open_opts, options);
@@ -35,6 +51,7 @@ Result<Programs> Programs::load(const char* name, const void* value, std::size_t
     const auto* first = static_cast<const std::uint8_t*>(initial);
     std::vector<std::uint8_t> content(first, first + room);
     std::memcpy(content.data(), value, size);
+    if (arrived != 0) SLC_CHECK(share(out.object_.get(), arrived), "numbered");
     int failed = ::bpf_map__set_initial_value(map, content.data(), room);
     if (failed == 0) failed = ::bpf_object__load(out.object_.get());
     if (failed != 0) return fail(sys_error(-failed, "load the programs"));
@@ -48,6 +65,14 @@ int Programs::program(const char* name) const {
 
 int Programs::map(const char* name) const {
     return ::bpf_object__find_map_fd_by_name(object_.get(), name);
+}
+
+Result<std::uint32_t> id_of_map(int map) {
+    bpf_map_info info{};
+    std::uint32_t size = sizeof info;
+    if (::bpf_obj_get_info_by_fd(map, &info, &size) == 0) return info.id;
+    const int saved = errno;
+    return fail(sys_error(saved, "ask about a map"));
 }
 
 Result<void> attach(int program, std::uint32_t ifindex) {

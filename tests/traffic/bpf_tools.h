@@ -15,8 +15,10 @@ namespace sluice::traffic {
 
 class Programs {
  public:
-    /// `name` is a section of constants; `value` becomes its first bytes.
-    static Result<Programs> load(const char* name, const void* value, std::size_t size);
+    /// `name` is a section of constants; `value` becomes its first bytes. `arrived`, when it is not
+    /// 0, is the id of another process' traffic_arrived, which takes the place of an own one.
+    static Result<Programs> load(const char* name, const void* value, std::size_t size,
+                                 std::uint32_t arrived = 0);
     [[nodiscard]] int program(const char* name) const;
     [[nodiscard]] int map(const char* name) const;
 
@@ -26,6 +28,9 @@ class Programs {
     };
     std::unique_ptr<bpf_object, Close> object_;
 };
+
+/// The id by which other processes can open a map.
+Result<std::uint32_t> id_of_map(int map);
 
 /// Attaches a program until the process ends.
 Result<void> attach(int program, std::uint32_t ifindex);

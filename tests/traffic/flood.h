@@ -6,9 +6,13 @@
 /// connections in turn (--from, --from-count, --first-port, --ports).
 ///   --kind syn | ack | udp | fin | rst | sweep (SYN, FIN and RST in turn)
 /// Says how many it has sent and in what time; what arrived only the other end can say.
+///   --flows N    spoofed sources of so many flows in turn, instead of a new one for each packet
+///   --window N   numbered: as fast as the way lets through with at most so many packets on it, and
+///                --arrived ID are the counters of the filter at its other end. A packet that was
+///                sent and has not arrived is lost: no queue on the way was ever too short for it.
 ///
-/// `traffic filter`: behind the balancer. Drops what is spoofed; of a sweep's packets passes one in
-/// `--pass-every`, by chance. Counts both.
+/// `traffic filter`: behind the balancer. Drops what is spoofed or numbered; of a sweep's packets
+/// passes one in `--pass-every`, by chance. Counts them.
 
 #include "base/result.h"
 #include "traffic/options.h"

@@ -136,9 +136,38 @@ def print_ids_below(directory: str) -> None:
         for name in names:
             if name.endswith(".debug"):
                 continue
-            text = ctypes.create_string_buffer(os.fsencode(os.path.join(path, name)))
-            _bpf(_OBJ_GET, struct.pack("<Q", ctypes.addressof(text)))
+            _open_pin(os.path.join(path, name))
     print(json.dumps(sorted(ids_of("self") - inherited)), flush=True)
+
+
+def pinned_ids(paths) -> set:
+    """The BPF objects that are pinned there."""
+    found = set()
+    for path in paths:
+        descriptor = _open_pin(path)
+        with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as file:
+            found.add(_id_of(file.read()))
+        os.close(descriptor)
+    return found - {None}
+
+
+def read_u32(path: str, key: int) -> int:
+    """A value of a pinned map of numbers, of a program array the program's id; 0: none."""
+    descriptor = _open_pin(path)
+    index, value = ctypes.c_uint32(key), ctypes.c_uint32(0)
+    try:
+        _bpf(_MAP_LOOKUP_ELEM, struct.pack("<IxxxxQQQ", descriptor, ctypes.addressof(index),
+                                           ctypes.addressof(value), 0))
+    except FileNotFoundError:
+        return 0
+    finally:
+        os.close(descriptor)
+    return value.value
+
+
+def _open_pin(path: str) -> int:
+    text = ctypes.create_string_buffer(os.fsencode(path))
+    return _bpf(_OBJ_GET, struct.pack("<Q", ctypes.addressof(text)))
 
 
 def alive(ids) -> set:

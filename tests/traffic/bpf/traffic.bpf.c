@@ -18,7 +18,14 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 const volatile struct traffic_flood traffic_flood SEC(".rodata.flood");
 const volatile __u64 traffic_pass_every SEC(".rodata.filter") = 1;
 
-__u64 traffic_sent SEC(".bss");
+struct traffic_numbered traffic_sent SEC(".bss");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 2);
+    __type(key, __u32);
+    __type(value, struct traffic_numbered);
+} traffic_arrived SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -71,12 +78,17 @@ TRAFFIC_INLINE void traffic_choose(__u64 index, __u64 random, struct traffic_sou
             .flags[at / traffic_flood.ports % traffic_flood.flag_kinds & (TRAFFIC_MAX_FLAGS - 1)];
 }
 
+TRAFFIC_INLINE __u32 traffic_tos(void) {
+    if (traffic_flood.window) return TRAFFIC_NUMBERED_TOS;
+    return traffic_flood.addresses ? TRAFFIC_SWEEP_TOS : 0;
+}
+
 TRAFFIC_INLINE __u64 traffic_write_ip4(volatile __u32* ip, const struct traffic_source* source) {
     __u32 len = traffic_flood.frame_len - 14;
     __u32 protocol = traffic_flood.is_udp ? 17 : 6;
     __u64 sum;
 
-    ip[0] = bpf_htonl(0x45u << 24 | (traffic_flood.addresses ? TRAFFIC_SWEEP_TOS << 16 : 0) | len);
+    ip[0] = bpf_htonl(0x45u << 24 | traffic_tos() << 16 | len);
     ip[1] = bpf_htonl(0x4000);
     ip[2] = bpf_htonl(64u << 24 | protocol << 16);
     ip[3] = source->addr_be[3];
@@ -91,7 +103,7 @@ TRAFFIC_INLINE __u64 traffic_write_ip6(volatile __u32* ip, const struct traffic_
     __u32 protocol = traffic_flood.is_udp ? 17 : 6;
     __u64 sum = (__u64)bpf_htonl(len) + bpf_htonl(protocol);
 
-    ip[0] = bpf_htonl(6u << 28 | (traffic_flood.addresses ? TRAFFIC_SWEEP_TOS << 20 : 0));
+    ip[0] = bpf_htonl(6u << 28 | traffic_tos() << 20);
     ip[1] = bpf_htonl(len << 16 | protocol << 8 | 64);
     for (int i = 0; i < 4; i++) {
         ip[2 + i] = source->addr_be[i];
@@ -111,8 +123,10 @@ TRAFFIC_INLINE void traffic_write_transport(volatile __u32* l4, const struct tra
         __u16 csum;
 
         l4[1] = bpf_htonl(len << 16);
-        for (int i = 2; i < 5; i++) l4[i] = 0;
-        csum = ~traffic_fold(sum + l4[0] + l4[1]);
+        l4[2] = (__u32)traffic_sent.packets;
+        l4[3] = (__u32)(traffic_sent.packets >> 32);
+        l4[4] = 0;
+        csum = ~traffic_fold(sum + l4[0] + l4[1] + l4[2] + l4[3]);
         l4[1] = l4[1] | (__u32)(csum ?: 0xffff) << 16;
         return;
     }
@@ -124,17 +138,31 @@ TRAFFIC_INLINE void traffic_write_transport(volatile __u32* l4, const struct tra
     l4[4] = (__u16)~traffic_fold(sum);
 }
 
+/* Whether so many are on their way that the next one must wait: what a queue between here and the
+ * other end could not hold would be lost by nobody's fault. */
+TRAFFIC_INLINE int traffic_must_wait(void) {
+    __u32 family = traffic_flood.is_ip6;
+    volatile struct traffic_numbered* arrived;
+
+    if (!traffic_flood.window) return 0;
+    arrived = bpf_map_lookup_elem(&traffic_arrived, &family);
+    return !arrived || (__s64)(traffic_sent.packets - traffic_sent.given_up - arrived->packets) >=
+                           (__s64)traffic_flood.window;
+}
+
 SEC("xdp.frags")
 int traffic_send(struct xdp_md* ctx) {
     __u32 header_len = 14 + (traffic_flood.is_ip6 ? 40 : 20) + 20;
     void* frame = (void*)(long)ctx->data;
     struct traffic_source source;
+    __u64 index = traffic_sent.packets;
     __u64 random, sum;
 
     if (frame + 14 + 40 + 20 > (void*)(long)ctx->data_end) return XDP_ABORTED;
-    random = traffic_mix(traffic_flood.seed + traffic_sent);
-    traffic_choose(traffic_sent, random, &source);
-    traffic_sent++;
+    if (traffic_must_wait()) return XDP_DROP;
+    random = traffic_mix(traffic_flood.seed +
+                         (traffic_flood.flows ? index % traffic_flood.flows : index));
+    traffic_choose(index, random, &source);
     for (int i = 0; i < 6; i++) {
         ((volatile __u8*)frame)[i] = traffic_flood.dst_mac[i];
         ((volatile __u8*)frame)[6 + i] = traffic_flood.src_mac[i];
@@ -145,6 +173,8 @@ int traffic_send(struct xdp_md* ctx) {
     else
         sum = traffic_write_ip4(frame + 14, &source);
     traffic_write_transport(frame + header_len - 20, &source, random, sum);
+    traffic_sent.packets++;
+    traffic_sent.fingerprint += traffic_mix(index + 1);
     return XDP_TX;
 }
 
@@ -152,6 +182,27 @@ TRAFFIC_INLINE void traffic_count(__u32 what) {
     __u64* count = bpf_map_lookup_elem(&traffic_counts, &what);
 
     if (count) ++*count;
+}
+
+/* Takes in a numbered packet; whether it is one. */
+TRAFFIC_INLINE int traffic_take_numbered(void* frame, void* end) {
+    __u32* ip = frame + 14;
+    struct traffic_numbered* arrived;
+    __u32 family, word;
+    __u64 number;
+
+    if (frame + 14 + 40 + 16 > end) return 0;
+    word = bpf_ntohl(ip[0]);
+    family = *(__u16*)(frame + 12) == bpf_htons(0x86dd);
+    if (!family && *(__u16*)(frame + 12) != bpf_htons(0x0800)) return 0;
+    if ((family ? word >> 20 & 0xff : word >> 16 & 0xff) != TRAFFIC_NUMBERED_TOS) return 0;
+    arrived = bpf_map_lookup_elem(&traffic_arrived, &family);
+    if (!arrived) return 0;
+    ip = frame + 14 + (family ? 40 : 20) + 8;
+    number = (__u64)ip[1] << 32 | ip[0];
+    __sync_fetch_and_add(&arrived->fingerprint, traffic_mix(number + 1));
+    __sync_fetch_and_add(&arrived->packets, 1);
+    return 1;
 }
 
 /* 0: none of ours, 1: spoofed, 2: of a sweep. */
@@ -173,8 +224,10 @@ TRAFFIC_INLINE int traffic_kind(void* frame, void* end) {
 SEC("xdp.frags")
 int traffic_filter(struct xdp_md* ctx) {
     void* frame = (void*)(long)ctx->data;
-    int kind = traffic_kind(frame, (void*)(long)ctx->data_end);
+    int kind;
 
+    if (traffic_take_numbered(frame, (void*)(long)ctx->data_end)) return XDP_DROP;
+    kind = traffic_kind(frame, (void*)(long)ctx->data_end);
     if (kind == 1) {
         traffic_count(TRAFFIC_SPOOFED);
         return XDP_DROP;

@@ -17,6 +17,9 @@
  * filter in front of the backends knows them. */
 #define TRAFFIC_SWEEP_TOS 0x04u
 
+/* Of packets that carry a number and are counted at both ends. */
+#define TRAFFIC_NUMBERED_TOS 0x08u
+
 #define TRAFFIC_MAX_FLAGS 4
 
 /* What a flood sends, in .rodata. Addresses as in packets, IPv4 in [3]. */
@@ -25,6 +28,8 @@ struct traffic_flood {
     __u32 is_udp;
     __u32 frame_len;
     __u32 addresses;  /* live sources, one after the other; 0: spoofed ones */
+    __u32 window;     /* numbered packets that may be on their way; 0: none has a number */
+    __u32 flows;      /* of spoofed sources that packets are of in turn; 0: each of its own */
     __u32 first_port; /* live source ports */
     __u32 ports;
     __u32 flag_kinds; /* 1..TRAFFIC_MAX_FLAGS */
@@ -35,6 +40,14 @@ struct traffic_flood {
     __u8 flags[TRAFFIC_MAX_FLAGS]; /* of TCP, taken in turn */
     __u8 dst_mac[6];
     __u8 src_mac[6];
+};
+
+/* What has left or arrived: sent in .bss, arrived in the map
+ * traffic_arrived, indexed by whether it is IPv6. */
+struct traffic_numbered {
+    __u64 packets;
+    __u64 fingerprint; /* Sum of their mixed numbers: equal at both ends if the packets are. */
+    __u64 given_up;    /* At the sender: they hold no place in the window any more. */
 };
 
 /* Indexes of what the filter counts. */
