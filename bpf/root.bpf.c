@@ -4,6 +4,9 @@
  * slot 0 of one program array, so that storing one slot moves all interfaces to another generation
  * at the same instant, for a nanosecond a packet.
  *
+ * While there is a canary, root_canary.bpf.c is in its place on the links concerned, so that nobody
+ * else pays for it.
+ *
  * With an empty slot packets go to Linux: a host that lost its balancer must stay reachable. That
  * is counted in slc_root_missed, the only count of this program.
  */
@@ -11,16 +14,9 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-struct {
-    __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, __u32);
-} slc_root_progs SEC(".maps");
-
 SEC("xdp.frags")
 int slc_root(struct xdp_md *ctx)
 {
-    bpf_tail_call(ctx, &slc_root_progs, 0);
+    bpf_tail_call(ctx, &slc_root_progs, SLC_ROOT_LIVE);
     return slc_root_leave();
 }

@@ -184,6 +184,15 @@ struct slc_node {
 };
 SLC_ASSERT_SIZE(struct slc_node, 136);
 
+/* Constants of the canary's root program, in .rodata.canary. The hash of a source address is that
+ * of hash.h over its words and this key; those whose high 32 bits are below `share` are the
+ * canary's. */
+struct slc_canary {
+    slc_u64 key[2];
+    slc_u64 share; /* 0..2^32; 2^32: all, also what is not IP */
+};
+SLC_ASSERT_SIZE(struct slc_canary, 24);
+
 /* ---- destination -> service ---- */
 
 #define SLC_VIP_USED (1u << 0)

@@ -7,16 +7,17 @@
  */
 
 #include "lib/csum.h"
-#include "lib/maps.h"
+#include "lib/note.h"
 
-SLC_INLINE void slc_count(void *map, __u32 index, __u32 len)
+/* How many that makes, or 0 where there is no such counter. */
+SLC_INLINE __u64 slc_count(void *map, __u32 index, __u32 len)
 {
     struct slc_counter *counter = bpf_map_lookup_elem(map, &index);
 
     if (!counter)
-        return;
-    counter->packets++;
+        return 0;
     counter->bytes += len;
+    return ++counter->packets;
 }
 
 SLC_INLINE void slc_count_service(const struct slc_exit_record *rec)
@@ -49,6 +50,14 @@ SLC_INLINE void slc_count_owners(const struct slc_pkt *pkt)
         slc_count(&slc_mitigation_counters, rec->mitigation, rec->len);
 }
 
+/* Whether packet number `nth` of its reason and family is written down. */
+SLC_INLINE int slc_is_noted(const struct slc_pkt *pkt, __u64 nth)
+{
+    if (SLC_HAS(PROOF))
+        return 1;
+    return SLC_HAS(SAMPLE) && SLC_UNLIKELY(!(nth & ((1ull << slc_node.sample_log2) - 1)));
+}
+
 SLC_INLINE int slc_action(struct xdp_md *ctx, const struct slc_pkt *pkt, __u8 verdict)
 {
     switch (verdict) {
@@ -71,14 +80,18 @@ SLC_INLINE int slc_exit(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 verdict, _
                         __u16 reason)
 {
     struct slc_exit_record *rec = &pkt->rec;
+    __u64 nth;
 
     rec->verdict = verdict;
     rec->stage = stage;
     rec->reason = reason;
     rec->len = pkt->frame_len;
-    slc_count(&slc_reason_counters,
-              (__u32)reason * SLC_FAMPROTO_COUNT + (rec->famproto & (SLC_FAMPROTO_COUNT - 1)),
-              rec->len);
+    nth = slc_count(&slc_reason_counters,
+                    (__u32)reason * SLC_FAMPROTO_COUNT + (rec->famproto & (SLC_FAMPROTO_COUNT - 1)),
+                    rec->len);
+    if (slc_is_noted(pkt, nth))
+        slc_note(ctx, SLC_NOTE_WHAT(rec), SLC_NOTE_PAIR(rec->member, rec->customer),
+                 SLC_NOTE_PAIR(rec->policy, rec->mitigation), SLC_NOTE_PAIR(rec->len, pkt->hash));
     if (rec->service)
         slc_count_service(rec);
     if (rec->member)

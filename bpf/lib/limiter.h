@@ -3,18 +3,18 @@
 
 /*
  * The token bucket of answers to ICMP, one for each CPU: icmp_rate per second, icmp_burst at once.
- * The clock is the coarse one (4 ns to read, moves every tick): tokens come in steps of a few
- * milliseconds, which a burst of at least a tick's worth hides.
+ * The clock moves every tick: tokens come in steps of a few milliseconds, which a burst of at least
+ * a tick's worth hides.
  */
 
-#include "lib/maps.h"
+#include "lib/proof.h"
 
 /* Takes a token; 0 where there is none. */
-SLC_INLINE int slc_icmp_allowed(void)
+SLC_INLINE int slc_icmp_allowed(const struct slc_pkt *pkt)
 {
     __u32 zero = 0;
     struct slc_limiter *limiter = bpf_map_lookup_elem(&slc_limiters, &zero);
-    __u64 now = bpf_ktime_get_coarse_ns();
+    __u64 now = slc_clock_ns(pkt);
     __u64 full = (__u64)slc_node.icmp_burst * 1000;
     __u64 elapsed_us;
 

@@ -126,6 +126,11 @@ struct slc_icmp {
 #define SLC_IP4_MF 0x2000
 #define SLC_IP4_OFFSET 0x1fff
 #define SLC_PROTO_NONE 59
+/* Of outer headers, which have no options. */
+#define SLC_IP4_LEN 20
+#define SLC_IP6_LEN 40
+#define SLC_GRE_LEN 4
+#define SLC_GUE_LEN 12 /* UDP and GUE headers */
 #define SLC_ETH_8021Q bpf_htons(0x8100)
 #define SLC_ETH_8021AD bpf_htons(0x88a8)
 #define SLC_ETH_IP4 bpf_htons(0x0800)

@@ -2,11 +2,22 @@
 #pragma once
 
 /*
- * The root program's door: it has no packet record to count by (lib/exit.h), only that it found
- * nobody to hand the packet to.
+ * What the root programs share: the array of what they call, and their door. They have no packet
+ * record to count by (lib/exit.h), only that they found nobody to hand the packet to.
  */
 
 #include "lib/packet.h"
+
+/* Slots: what is live, and a canary. */
+#define SLC_ROOT_LIVE 0
+#define SLC_ROOT_CANARY 1
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+    __uint(max_entries, 2);
+    __type(key, __u32);
+    __type(value, __u32);
+} slc_root_progs SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

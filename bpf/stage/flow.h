@@ -13,7 +13,7 @@
  * What is decided is in abi/sluice/flow_decide.h, where user space and the model find it too.
  */
 
-#include "lib/maps.h"
+#include "lib/proof.h"
 
 SLC_INLINE int slc_flow_member_fit(const struct slc_pkt *pkt, __u32 member, __u32 group)
 {
@@ -59,7 +59,7 @@ SLC_INLINE int slc_flow_places_of(const struct slc_pkt *pkt, __u32 group, struct
         return 0;
     /* The bucket is on its way from memory while the rest is made ready. */
     *(volatile __u64 *)at->bucket->entry;
-    now_ns = bpf_ktime_get_coarse_ns();
+    now_ns = slc_clock_ns(pkt);
     ask->tick = now_ns >> slc_node.flow_shift;
     at->account = slc_accounts_at(pkt, group);
     at->pool = slc_accounts_at(pkt, 0);

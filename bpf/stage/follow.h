@@ -18,6 +18,16 @@
 #include "stage/frag.h"
 #include "stage/pick.h"
 
+/* The tag is made of what was handed on, because the stack of this stage is full. */
+SLC_INLINE void slc_follow_remember(const struct slc_pkt *pkt)
+{
+    __u32 zero = 0;
+    const struct slc_pkt *handed = bpf_map_lookup_elem(&slc_scratch, &zero);
+
+    if (handed)
+        slc_frag_remember(pkt, slc_frag_tag(handed));
+}
+
 SLC_INLINE int slc_stage_follow(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
     struct slc_service *service = slc_services_at(pkt, pkt->rec.service);
@@ -29,6 +39,6 @@ SLC_INLINE int slc_stage_follow(struct xdp_md *ctx, struct slc_pkt *pkt)
     if (fault || !service)
         return slc_drop(ctx, pkt, pkt->looks_only ? SLC_STAGE_ICMP : SLC_STAGE_PICK, fault);
     if (pkt->frag_first)
-        slc_frag_remember(pkt);
+        slc_follow_remember(pkt);
     return slc_forward(ctx, pkt, service, pkt->picked);
 }

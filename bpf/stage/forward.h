@@ -17,11 +17,6 @@
 #include "lib/cursor.h"
 #include "lib/exit.h"
 
-#define SLC_IP4_LEN 20
-#define SLC_IP6_LEN 40
-#define SLC_GRE_LEN 4
-#define SLC_GUE_LEN 12 /* UDP and GUE headers */
-
 /*
  * The sum of the whole packet as it will be the payload of GUE. Where the transport checksum
  * covers everything, transport and pseudo header sum to zero, so the sum is that of the IP header

@@ -20,9 +20,9 @@
 
 #define SLC_FRAG_STAMP_MASK 0xfffu
 
-SLC_INLINE __u32 slc_now_s(void)
+SLC_INLINE __u32 slc_now_s(const struct slc_pkt *pkt)
 {
-    return (__u32)(bpf_ktime_get_coarse_ns() / 1000000000ull) & SLC_FRAG_STAMP_MASK;
+    return (__u32)(slc_clock_ns(pkt) / 1000000000ull) & SLC_FRAG_STAMP_MASK;
 }
 
 SLC_INLINE __u32 slc_frag_age(const struct slc_frag *entry, __u32 now)
@@ -65,11 +65,10 @@ SLC_INLINE __u32 slc_frag_victim(const struct slc_frag_bucket *bucket, __u64 tag
     return victim;
 }
 
-SLC_INLINE void slc_frag_remember(const struct slc_pkt *pkt)
+SLC_INLINE void slc_frag_remember(const struct slc_pkt *pkt, __u64 tag)
 {
-    __u64 tag = slc_frag_tag(pkt);
     struct slc_frag_bucket *bucket = slc_frag_bucket_of(tag);
-    __u32 now = slc_now_s();
+    __u32 now = slc_now_s(pkt);
     volatile struct slc_frag *entry;
 
     if (!bucket)
@@ -86,7 +85,7 @@ SLC_INLINE int slc_frag_recall(struct slc_pkt *pkt)
 {
     __u64 tag = slc_frag_tag(pkt);
     struct slc_frag_bucket *bucket = slc_frag_bucket_of(tag);
-    __u32 now = slc_now_s();
+    __u32 now = slc_now_s(pkt);
 
     if (!bucket)
         return 0;
@@ -146,7 +145,7 @@ SLC_INLINE int slc_frag_first(struct xdp_md *ctx, struct slc_pkt *pkt, const str
         return slc_continue(ctx, pkt, SLC_STAGE_PICK, SLC_TAIL_FOLLOW);
     if (fault)
         return slc_drop(ctx, pkt, SLC_STAGE_PICK, fault);
-    slc_frag_remember(pkt);
+    slc_frag_remember(pkt, slc_frag_tag(pkt));
     return slc_forward(ctx, pkt, service, pkt->picked);
 }
 

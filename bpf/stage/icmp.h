@@ -16,30 +16,9 @@
  */
 
 #include "lib/csum_frame.h"
+#include "lib/icmp_types.h"
 #include "lib/limiter.h"
 #include "stage/steer.h"
-
-#define SLC_ICMP4_ECHO_REPLY 0
-#define SLC_ICMP4_UNREACHABLE 3
-#define SLC_ICMP4_ECHO 8
-#define SLC_ICMP4_TIME_EXCEEDED 11
-#define SLC_ICMP4_PARAMETER 12
-#define SLC_ICMP6_UNREACHABLE 1
-#define SLC_ICMP6_TOO_BIG 2
-#define SLC_ICMP6_TIME_EXCEEDED 3
-#define SLC_ICMP6_PARAMETER 4
-#define SLC_ICMP6_ECHO 128
-#define SLC_ICMP6_ECHO_REPLY 129
-#define SLC_ICMP6_ROUTER_SOLICITATION 133
-#define SLC_ICMP6_REDIRECT 137
-
-SLC_INLINE int slc_icmp_is_error(const struct slc_pkt *pkt, __u8 type)
-{
-    if (pkt->is_ip6)
-        return type >= SLC_ICMP6_UNREACHABLE && type <= SLC_ICMP6_PARAMETER;
-    return type == SLC_ICMP4_UNREACHABLE || type == SLC_ICMP4_TIME_EXCEEDED ||
-           type == SLC_ICMP4_PARAMETER;
-}
 
 /* Whether the frame came to one interface alone. What came by a link-layer broadcast or multicast
  * is not answered (RFC 1122 3.2.2), nor could it be: the answer would name the group as its sender.
@@ -129,7 +108,7 @@ SLC_INLINE int slc_icmp_echo(struct xdp_md *ctx, struct slc_pkt *pkt)
 
     if (!slc_by_unicast(ctx))
         return slc_drop(ctx, pkt, SLC_STAGE_ICMP, SLC_REASON_ICMP_TYPE);
-    if (!slc_icmp_allowed())
+    if (!slc_icmp_allowed(pkt))
         return slc_drop(ctx, pkt, SLC_STAGE_ICMP, SLC_REASON_ICMP_RATE);
     if (!slc_icmp_sound(ctx, pkt))
         return slc_drop(ctx, pkt, SLC_STAGE_ICMP, SLC_REASON_ICMP_CHECKSUM);
@@ -300,7 +279,7 @@ SLC_INLINE int slc_stage_icmp(struct xdp_md *ctx, struct slc_pkt *pkt)
         slc_take_owners(pkt, vip->customer, vip->policy);
         return slc_icmp_echo(ctx, pkt);
     }
-    if (slc_icmp_is_error(pkt, icmp->type))
+    if (slc_icmp_type_is_error(pkt->is_ip6, icmp->type))
         return slc_icmp_error(ctx, pkt, vip);
     /* RFC 4861 7.3: a router probes by unicast the neighbour that it knows. Linux answers. */
     if (pkt->is_ip6 && icmp->type >= SLC_ICMP6_ROUTER_SOLICITATION &&

@@ -53,6 +53,21 @@ SLC_INLINE int slc_is_tracked(const struct slc_service *service, __u64 slot)
     return service->flags & SLC_SERVICE_TRACK_ALWAYS;
 }
 
+/* What a twin is asked beside the verdict. `word` is the slot, or NULL where none is read. */
+SLC_INLINE void slc_tell_slot(const struct slc_pkt *pkt, __u32 ring, const __u64 *word)
+{
+    struct slc_proof *proof = slc_proof_of(pkt);
+
+    if (!proof)
+        return;
+    proof->hash = pkt->hash;
+    if (!word)
+        return;
+    proof->ring = ring;
+    proof->slot = ((void *)word - pkt->live - slc_node.slots_at) / sizeof *word;
+    proof->slot_word = *word;
+}
+
 /* The slot of pkt's hash, or NULL with *fault, the reason for a drop. */
 SLC_INLINE __u64 *slc_slot_word(const struct slc_pkt *pkt, const struct slc_service *service,
                                 __u16 *fault)
@@ -91,6 +106,7 @@ SLC_INLINE __u16 slc_pick(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_se
     *service = found;
     slc_take_owners(pkt, found->customer, found->policy);
     pkt->hash = slc_flow_hash(pkt, found->affinity);
+    slc_tell_slot(pkt, 0, NULL);
     pkt->picked = SLC_REASON_FORWARDED;
     if (SLC_HAS(LOCAL) && found->forward == SLC_FORWARD_LOCAL)
         return 0;
@@ -99,6 +115,7 @@ SLC_INLINE __u16 slc_pick(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_se
     word = slc_slot_word(pkt, found, &fault);
     if (!word)
         return fault;
+    slc_tell_slot(pkt, found->ring, word);
     slot = *(volatile __u64 *)word;
     if (SLC_HAS(TRACKING) && SLC_UNLIKELY(slc_is_tracked(found, slot)))
         return here && !SLC_HAS(FLOWS_OLD) && !SLC_HAS(CONNECTION_ID) && !SLC_HAS(TCP_SERVER_ID)

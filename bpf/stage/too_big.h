@@ -147,7 +147,7 @@ SLC_INLINE int slc_stage_too_big(struct xdp_md *ctx, struct slc_pkt *pkt)
         return slc_drop(ctx, pkt, SLC_STAGE_TOO_BIG, SLC_REASON_TOO_BIG_DF_CLEAR);
     /* Never an error about an error (RFC 1122 3.2.2) or a later fragment. */
     if (pkt->proto == (pkt->is_ip6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) || pkt->frag_off ||
-        pkt->ip_len < quote_len || !slc_by_unicast(ctx) || !slc_icmp_allowed())
+        pkt->ip_len < quote_len || !slc_by_unicast(ctx) || !slc_icmp_allowed(pkt))
         return slc_drop(ctx, pkt, SLC_STAGE_TOO_BIG, SLC_REASON_TOO_BIG_UNANSWERED);
     if (pkt->is_ip6 ? slc_reply_too_big6(ctx, pkt) : slc_reply_too_big4(ctx, pkt))
         return slc_drop(ctx, pkt, SLC_STAGE_TOO_BIG, SLC_REASON_TOO_BIG_UNANSWERED);
