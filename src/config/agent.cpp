@@ -15,7 +15,7 @@ constexpr std::array kXdpModes = {XdpMode::automatic, XdpMode::native, XdpMode::
 
 void parse_top(const Reader& in, AgentConfig& out) {
     const Path root;
-    if (!read_version(in)) return;
+    if (!read_version(in.tree, in.findings, kAgentVersion)) return;
     const MapReader map(in, in.tree.root(), root, keys::kAgent);
     if (const YamlNode* name = map.find("name"))
         out.name = read_name(in, *name, root.at("name")).value_or(out.name);

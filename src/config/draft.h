@@ -15,6 +15,13 @@
 
 namespace sluice::config {
 
+struct AddressHash {
+    std::size_t operator()(const IpAddress& address) const {
+        return std::hash<std::string_view>()(
+            {reinterpret_cast<const char*>(address.bytes.data()), address.bytes.size()});
+    }
+};
+
 /// Parallel to Config::services. A mark with line 0: the key is not there.
 struct ServiceNotes {
     Mark name;
@@ -69,6 +76,10 @@ void parse_node(const Reader& in, const YamlNode& node, Draft& draft);
 void parse_groups(const Reader& in, const YamlNode& groups, Draft& draft);
 void parse_services(const Reader& in, const YamlNode& services, Draft& draft);
 void parse_protected(const Reader& in, const YamlNode& prefixes, Draft& draft);
+
+void parse_proof(const Reader& in, const YamlNode& node, Draft& draft);
+/// After groups and services, which the expectations name.
+void parse_tests(const Reader& in, const YamlNode& tests, Draft& draft);
 
 /// Shared by groups and by services with backends of their own.
 std::vector<Backend> parse_backends(const Reader& in, const YamlNode& list, const Path& path,

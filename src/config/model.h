@@ -228,6 +228,7 @@ const char* name_of(Unmatched value);
 const char* name_of(Tracking value);
 const char* name_of(OnDown value);
 const char* name_of(RouteBy value);
+const char* name_of(Expectation::Verdict value);
 std::string text_of(const Ports& ports);  ///< "80", "8000-8099" or "any".
 std::string text_of(const ServerId& id);  ///< "7" up to four bytes, else "0x0102030405".
 

@@ -125,6 +125,24 @@ const char* name_of(RouteBy value) {
     return "?";
 }
 
+const char* name_of(Expectation::Verdict value) {
+    switch (value) {
+        case Expectation::Verdict::any:
+            return "any";
+        case Expectation::Verdict::drop:
+            return "drop";
+        case Expectation::Verdict::pass:
+            return "pass";
+        case Expectation::Verdict::tx:
+            return "tx";
+        case Expectation::Verdict::redirect:
+            return "redirect";
+        case Expectation::Verdict::forward:
+            return "forward";
+    }
+    return "?";
+}
+
 std::string text_of(const Ports& ports) {
     if (ports.any) return "any";
     if (ports.is_single()) return std::to_string(ports.first);

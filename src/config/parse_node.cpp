@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <bit>
 #include <climits>
 
 #include "config/draft.h"
@@ -108,6 +109,20 @@ void parse_next(const Reader& in, const YamlNode& node, const Path& path, Node& 
         out.next = *text;
 }
 
+void parse_sampling(const Reader& in, const YamlNode& node, const Path& path, Node& out) {
+    const auto value = read_number(in, node, path, "a number of packets", 0, kMaxSampling);
+    if (!value) return;
+    if (*value != 0 && !std::has_single_bit(*value)) {
+        const std::uint32_t above = std::bit_ceil(*value);
+        in.error(node, path,
+                 std::to_string(*value) + " is not a power of two, as " +
+                     std::to_string(above / 2) + " and " + std::to_string(above) +
+                     " are (0 takes no samples)");
+        return;
+    }
+    out.sample_one_in = *value;
+}
+
 }  // namespace
 
 void parse_node(const Reader& in, const YamlNode& node, Draft& draft) {
@@ -136,6 +151,12 @@ void parse_node(const Reader& in, const YamlNode& node, Draft& draft) {
         parse_flow_table(in, *flows, path.at("flows"), out);
     if (const YamlNode* next = map.find("next")) parse_next(in, *next, path.at("next"), out);
     if (const YamlNode* decap = map.find("decap")) parse_decap(in, *decap, path.at("decap"), draft);
+    if (const YamlNode* sampling = map.find("sampling"))
+        parse_sampling(in, *sampling, path.at("sampling"), out);
+    if (const YamlNode* keep = map.find("keep_generations"))
+        out.keep_generations = read_number(in, *keep, path.at("keep_generations"),
+                                           "a number of generations", 0, kMaxKeptGenerations)
+                                   .value_or(out.keep_generations);
 }
 
 void parse_protected(const Reader& in, const YamlNode& prefixes, Draft& draft) {

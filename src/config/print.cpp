@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/print.h"
 
+#include <cmath>
 #include <cstdio>
 
 #include "base/duration.h"
+#include "config/keys.h"
 #include "config/yaml_text.h"
 
 namespace sluice::config {
@@ -31,6 +33,8 @@ void print_node(const Node& node, YamlText& out) {
     out.line(1, "icmp_rate: " + std::to_string(node.icmp_rate));
     out.line(1, "gue_port: " + std::to_string(node.gue_port));
     out.line(1, "flows: {entries: " + std::to_string(node.flow_entries) + "}");
+    out.line(1, "sampling: " + std::to_string(node.sample_one_in));
+    out.line(1, "keep_generations: " + std::to_string(node.keep_generations));
     if (!node.next.empty()) out.entry(1, "next", node.next);
     if (!node.decap) return;
     out.line(1, "decap:");
@@ -129,6 +133,56 @@ void print_protected(const Protected& item, YamlText& out) {
     if (!item.policy.empty()) out.entry(2, "policy", item.policy);
 }
 
+void print_proof(const Proof& proof, YamlText& out) {
+    if (!proof.max_moved) return;
+    const std::string millionths = std::to_string(std::llround(*proof.max_moved * 1e6) % 10'000);
+    std::string decimals = "." + std::string(4 - millionths.size(), '0') + millionths;
+    decimals.erase(decimals.find_last_not_of('0') + 1);
+    if (decimals == ".") decimals.clear();
+    const std::string whole = std::to_string(std::llround(*proof.max_moved * 1e6) / 10'000);
+    out.line(0, "proof:");
+    out.entry(1, "max_moved", whole + decimals + "%");
+}
+
+std::string pause_text(std::chrono::milliseconds pause) {
+    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(pause);
+    if (whole == pause) return text_of_duration(whole);
+    return std::to_string(pause.count()) + "ms";
+}
+
+/// In one line: {verdict: "forward", service: "web"}.
+void print_expected(const Expectation& expect, int depth, YamlText& out) {
+    std::string line;
+    const auto add = [&](std::string_view key, std::string_view value) {
+        line += (line.empty() ? "" : ", ") + std::string(key) + ": " + YamlText::quote(value);
+    };
+    if (expect.verdict != Expectation::Verdict::any) add("verdict", name_of(expect.verdict));
+    if (!expect.reason.empty()) add("reason", expect.reason);
+    if (!expect.service.empty()) add("service", expect.service);
+    if (expect.backend) add("backend", expect.backend->text());
+    if (expect.same_backend) add("backend", "same");
+    if (expect.encapsulation) add("encapsulation", name_of(*expect.encapsulation));
+    if (!line.empty()) out.line(depth, "expect: {" + line + "}");
+}
+
+void print_packet(const TestPacket& packet, int depth, YamlText& out) {
+    if (!packet.packet.empty()) out.entry(depth, "packet", packet.packet);
+    if (!packet.pcap.empty()) out.entry(depth, "pcap", packet.pcap);
+    if (packet.frame != 0) out.line(depth, "frame: " + std::to_string(packet.frame));
+    print_expected(packet.expect, depth, out);
+}
+
+void print_test(const Test& test, YamlText& out) {
+    out.line(1, "- name: " + YamlText::quote(test.name));
+    if (test.packets.size() == 1) return print_packet(test.packets.front(), 2, out);
+    out.line(2, "sequence:");
+    for (const TestPacket& packet : test.packets) {
+        out.line(3, "-");
+        if (packet.after.count() != 0) out.entry(4, "after", pause_text(packet.after));
+        print_packet(packet, 4, out);
+    }
+}
+
 }  // namespace
 
 std::string YamlText::quote(std::string_view value) {
@@ -162,13 +216,16 @@ std::vector<std::string> texts_of(const std::vector<IpPrefix>& prefixes) {
 
 std::string to_yaml(const Config& config) {
     YamlText out;
-    out.line(0, "version: 1");
+    out.line(0, "version: " + std::to_string(kVersion));
     print_node(config.node, out);
     print_groups(config, out);
     if (!config.services.empty()) out.line(0, "services:");
     for (const Service& service : config.services) print_service(config, service, out);
     if (!config.protected_prefixes.empty()) out.line(0, "protected:");
     for (const Protected& item : config.protected_prefixes) print_protected(item, out);
+    print_proof(config.proof, out);
+    if (!config.tests.empty()) out.line(0, "tests:");
+    for (const Test& test : config.tests) print_test(test, out);
     return std::move(out).take();
 }
 

@@ -51,6 +51,24 @@ std::optional<std::uint32_t> number_of(std::string_view text) {
     return value;
 }
 
+/// Of a percentage: "0.5" are 5000.
+std::optional<std::uint32_t> millionths_of(std::string_view percent) {
+    constexpr std::size_t kDecimals = 4;
+    const std::size_t point = std::min(percent.find('.'), percent.size());
+    const auto whole = number_of(percent.substr(0, point));
+    if (!whole || *whole > 100) return std::nullopt;
+    std::string decimals(percent.substr(std::min(point + 1, percent.size())));
+    const bool digits_only = decimals.find_first_not_of("0123456789") == std::string::npos;
+    if (!digits_only || decimals.size() > kDecimals || (decimals.empty() && point < percent.size()))
+        return std::nullopt;
+    decimals.resize(kDecimals, '0');
+    std::uint32_t rest = 0;
+    std::from_chars(decimals.data(), decimals.data() + decimals.size(), rest);
+    const std::uint32_t millionths = *whole * 10'000 + rest;
+    if (millionths > 1'000'000) return std::nullopt;
+    return millionths;
+}
+
 std::string joined(std::span<const std::string_view> words, std::string_view last) {
     std::string out;
     for (std::size_t i = 0; i < words.size(); ++i) {
@@ -82,13 +100,17 @@ void MapReader::add(const YamlNode& key, const YamlNode& value) {
     }
     const std::size_t index = index_of(key.scalar);
     const Path path = path_.at(std::string_view(key.scalar));
+    const std::span<const std::string_view> known = keys_.of(in_.version);
     if (index == keys_.keys.size()) {
-        const std::string near = suggestion(key.scalar, {keys_.keys.begin(), keys_.keys.end()});
-        in_.error(
-            key, path,
-            "unknown key" + (near.empty() ? ", known here: " + joined(keys_.keys, ", ") : near));
+        const std::string near = suggestion(key.scalar, {known.begin(), known.end()});
+        in_.error(key, path,
+                  "unknown key" + (near.empty() ? ", known here: " + joined(known, ", ") : near));
         return;
     }
+    if (index >= known.size())
+        in_.error(key, path,
+                  "needs \"version: " + std::to_string(kVersion) + "\", this file says " +
+                      std::to_string(in_.version));
     if (values_[index] != nullptr) {
         in_.error(key, path, "repeated, first on line " + std::to_string(lines_[index]));
         return;
@@ -163,6 +185,22 @@ std::optional<std::uint32_t> read_percent(const Reader& in, const YamlNode& node
     in.error(
         node, path,
         shown(node) + " is not " + std::string(noun) + " (" + std::to_string(min) + "%..100%)");
+    return std::nullopt;
+}
+
+std::optional<double> read_fraction(const Reader& in, const YamlNode& node, const Path& path,
+                                    std::string_view noun) {
+    if (!expect(in, node, path, NodeKind::scalar)) return std::nullopt;
+    std::string_view text = node.scalar;
+    const bool has_sign = text.ends_with('%');
+    if (has_sign) text.remove_suffix(1);
+    if (has_sign || !node.quoted) {
+        const auto millionths = millionths_of(text);
+        if (millionths) return *millionths / 1e6;
+    }
+    in.error(
+        node, path,
+        shown(node) + " is not " + std::string(noun) + " (0%..100%, with at most four decimals)");
     return std::nullopt;
 }
 
@@ -265,24 +303,31 @@ std::vector<std::string> read_interfaces(const Reader& in, const YamlNode& node,
     return out;
 }
 
-bool read_version(const Reader& in) {
-    const YamlNode& root = in.tree.root();
-    if (root.kind != NodeKind::map) return true;  // The MapReader that comes next says so.
+std::optional<std::uint32_t> read_version(const YamlTree& tree, Findings& findings,
+                                          std::uint32_t newest) {
+    const Reader in = {tree, findings};
+    const YamlNode& root = tree.root();
+    if (root.kind != NodeKind::map) return newest;  // The MapReader that comes next says so.
     const Path top;
     const Path path = top.at("version");
-    for (const YamlNode* key = in.tree.first(root); key != nullptr;) {
-        const YamlNode* value = in.tree.next(*key);
+    const std::string known =
+        newest == 1 ? "1" : std::to_string(newest - 1) + " and " + std::to_string(newest);
+    for (const YamlNode* key = tree.first(root); key != nullptr;) {
+        const YamlNode* value = tree.next(*key);
         if (key->kind == NodeKind::scalar && key->scalar == "version") {
-            if (!expect(in, *value, path, NodeKind::scalar)) return true;
-            if (value->scalar == "1" && !value->quoted) return true;
+            if (!expect(in, *value, path, NodeKind::scalar)) return newest;
+            const auto version = value->quoted ? std::nullopt : number_of(value->scalar);
+            if (version && *version >= 1 && *version <= newest) return version;
             in.error(*value, path,
-                     shown(*value) + " is not known to this build, which reads version 1");
-            return false;
+                     version && *version > newest
+                         ? shown(*value) + " is newer than this sluice, which reads " + known
+                         : shown(*value) + " is not a version: this sluice reads " + known);
+            return std::nullopt;
         }
-        key = in.tree.next(*value);
+        key = tree.next(*value);
     }
-    in.error(root, path, "missing: this build reads \"version: 1\"");
-    return true;
+    in.error(root, path, "missing: write \"version: " + std::to_string(newest) + "\"");
+    return newest;
 }
 
 std::optional<std::size_t> read_choice(const Reader& in, const YamlNode& node, const Path& path,

@@ -25,6 +25,7 @@ namespace sluice::config {
 struct Reader {
     const YamlTree& tree;
     Findings& findings;
+    std::uint32_t version = kVersion;  ///< Of the file.
 
     void error(const YamlNode& node, const Path& path, std::string message) const {
         findings.error(node.mark, path.text(), std::move(message));
@@ -78,6 +79,9 @@ std::optional<ServerId> read_server_id(const Reader& in, const YamlNode& node, c
 /// Whole hundredths within min..100, with "%" or without.
 std::optional<std::uint32_t> read_percent(const Reader& in, const YamlNode& node, const Path& path,
                                           std::string_view noun, std::uint32_t min);
+/// A percentage with at most four decimals, with "%" or without, as a fraction: 0..1.
+std::optional<double> read_fraction(const Reader& in, const YamlNode& node, const Path& path,
+                                    std::string_view noun);
 std::optional<std::string> read_name(const Reader& in, const YamlNode& node, const Path& path);
 std::optional<IpAddress> read_address(const Reader& in, const YamlNode& node, const Path& path);
 std::optional<IpPrefix> read_prefix(const Reader& in, const YamlNode& node, const Path& path);
@@ -86,9 +90,10 @@ std::vector<IpPrefix> read_prefixes(const Reader& in, const YamlNode& node, cons
                                     std::size_t limit);
 std::vector<std::string> read_interfaces(const Reader& in, const YamlNode& node, const Path& path);
 
-/// Only `version: 1` is known to this build. False when the rest should not be read: it may have
-/// another meaning.
-bool read_version(const Reader& in);
+/// The `version` of a file, 1 to `newest`. Nothing when the rest should not be read: it may have
+/// another meaning. Without one (an error too) the rest is read as of the newest.
+std::optional<std::uint32_t> read_version(const YamlTree& tree, Findings& findings,
+                                          std::uint32_t newest);
 
 /// Index of the word among `words`, which the message lists.
 std::optional<std::size_t> read_choice(const Reader& in, const YamlNode& node, const Path& path,

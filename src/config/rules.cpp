@@ -56,6 +56,15 @@ std::string problem_with_name(std::string_view name) {
     return "is not a name: letters, digits and \"-_.\", the first a letter or digit";
 }
 
+std::string problem_with_test_name(std::string_view name) {
+    const bool good = !name.empty() && name.size() <= kMaxTestName &&
+                      std::none_of(name.begin(), name.end(), [](char c) {
+                          return static_cast<unsigned char>(c) < ' ' || c == '\x7f';
+                      });
+    if (good) return {};
+    return "is not a name: one line of 1 to " + std::to_string(kMaxTestName) + " bytes";
+}
+
 std::string problem_with_interface(std::string_view name) {
     const bool good = !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
                       std::all_of(

@@ -15,9 +15,18 @@
 
 namespace sluice::config {
 
+inline constexpr std::uint32_t kMaxSampling = 1u << 20;
+inline constexpr std::uint32_t kMaxKeptGenerations = 16;
+inline constexpr std::size_t kMaxTests = 10'000;
+inline constexpr std::size_t kMaxTestName = 200;
+inline constexpr std::size_t kMaxTestPackets = 1'000;  ///< Of one test.
+
 /// Letters, digits and "-_.", the first a letter or digit, at most SLC_MAX_NAME_LEN. Names become
 /// directories, labels and words of commands.
 std::string problem_with_name(std::string_view name);
+
+/// Of a test: one line of text that people read, at most kMaxTestName bytes.
+std::string problem_with_test_name(std::string_view name);
 
 /// What the kernel takes as the name of a network device.
 std::string problem_with_interface(std::string_view name);

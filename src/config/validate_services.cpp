@@ -129,13 +129,6 @@ void spread_unmatched(Draft& draft, Findings& findings) {
     }
 }
 
-struct AddressHash {
-    std::size_t operator()(const IpAddress& address) const {
-        return std::hash<std::string_view>()(
-            {reinterpret_cast<const char*>(address.bytes.data()), address.bytes.size()});
-    }
-};
-
 /// Which groups are reached through tunnels: by the first service that does so.
 std::vector<std::optional<std::size_t>> tunnelled_groups(const Draft& draft) {
     std::vector<std::optional<std::size_t>> out(draft.config.groups.size());

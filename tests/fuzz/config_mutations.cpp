@@ -34,6 +34,18 @@ class Random {
 /// Pieces that change the meaning of a configuration more often than single bytes do.
 const std::vector<std::string> kPieces = {
     "version: 1\n",
+    "version: 2\n",
+    "tests:\n",
+    "sequence:\n",
+    "packet: tcp 192.0.2.1:1 > 192.0.2.10:80 syn",
+    "expect: {backend: same}",
+    "expect: {verdict: forward, service: web, backend: 10.0.0.5}",
+    "pcap: a.pcap",
+    "frame: 1",
+    "after: 250ms",
+    "proof: {max_moved: 0.5%}",
+    "sampling: 64",
+    "keep_generations: 0",
     "node:\n",
     "groups:\n",
     "services:\n",

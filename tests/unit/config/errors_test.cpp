@@ -18,7 +18,7 @@ TEST_P(Errors, are_told_whole) {
 
 INSTANTIATE_TEST_SUITE_P(Config, Errors,
                          testing::Values("text", "version", "keys", "types", "node", "groups",
-                                         "services", "flows", "whole"),
+                                         "services", "flows", "whole", "tests"),
                          [](const auto& suite) { return std::string(suite.param); });
 
 TEST(Text, control_characters_are_refused_before_yaml_sees_them) {

@@ -130,6 +130,90 @@ TEST(Parse, reads_every_key_of_groups_services_and_protected) {
     EXPECT_EQ(config.protected_prefixes[0].prefix, prefix("198.51.100.0/24"));
 }
 
+TEST(Parse, reads_what_a_configuration_says_of_itself) {
+    const auto outcome = parse(content_of("examples/tested.yaml"), "tested.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    const Config& config = outcome.config;
+    EXPECT_EQ(config.node.sample_one_in, 1024u);
+    EXPECT_EQ(config.node.keep_generations, 3u);
+    EXPECT_EQ(config.proof.max_moved, 0.025);
+    ASSERT_EQ(config.tests.size(), 5u);
+    const config::Test& web = config.tests[0];
+    EXPECT_EQ(web.name, "web is answered");
+    ASSERT_EQ(web.packets.size(), 1u);
+    EXPECT_EQ(web.packets[0].packet, "tcp 198.51.100.7:1234 > 192.0.2.10:443 syn");
+    EXPECT_EQ(web.packets[0].expect.verdict, Expectation::Verdict::forward);
+    EXPECT_EQ(web.packets[0].expect.reason, "forwarded");
+    EXPECT_EQ(web.packets[0].expect.service, "web");
+    EXPECT_EQ(web.packets[0].expect.encapsulation, Forward::ipip);
+    const config::Test& stays = config.tests[1];
+    ASSERT_EQ(stays.packets.size(), 2u);
+    EXPECT_EQ(stays.packets[0].after, 0ms);
+    EXPECT_EQ(stays.packets[1].after, 5s);
+    EXPECT_TRUE(stays.packets[1].expect.same_backend);
+    EXPECT_EQ(stays.packets[1].expect.verdict, Expectation::Verdict::any);
+    EXPECT_EQ(config.tests[2].packets[0].expect.backend, IpAddress::parse("10.0.2.5"));
+    EXPECT_EQ(config.tests[3].packets[0].expect.verdict, Expectation::Verdict::drop);
+}
+
+TEST(Parse, keeps_where_each_packet_of_a_test_stands) {
+    const auto outcome = parse(
+        "version: 2\n"
+        "node: {sampling: 0}\n"
+        "proof:\n"
+        "  max_moved: 5\n"
+        "tests:\n"
+        "  - name: a\n"
+        "    pcap: a.pcap\n"
+        "    frame: 3\n"
+        "    expect: {verdict: pass}\n"
+        "  - name: b\n"
+        "    sequence:\n"
+        "      - {pcap: b.pcap, expect: {verdict: pass}}\n"
+        "      - after: 250ms\n"
+        "        pcap: c.pcap\n"
+        "        expect:\n"
+        "          reason: not_ours\n",
+        "t.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    const auto place = [](Mark mark) { return std::pair(mark.line, mark.column); };
+    const auto& tests = outcome.config.tests;
+    EXPECT_EQ(outcome.config.node.sample_one_in, 0u);
+    EXPECT_EQ(outcome.config.proof.max_moved, 0.05);
+    EXPECT_EQ(place(outcome.config.proof.mark), std::pair(4u, 14u));
+    EXPECT_EQ(tests[0].packets[0].frame, 3u);
+    EXPECT_EQ(place(tests[0].mark), std::pair(6u, 5u));
+    EXPECT_EQ(place(tests[0].packets[0].mark), std::pair(7u, 11u));
+    EXPECT_EQ(place(tests[0].packets[0].expect.mark), std::pair(9u, 13u));
+    EXPECT_EQ(place(tests[1].packets[0].mark), std::pair(12u, 16u));
+    EXPECT_EQ(tests[1].packets[1].after, 250ms);
+    EXPECT_EQ(place(tests[1].packets[1].mark), std::pair(14u, 15u));
+    EXPECT_EQ(place(tests[1].packets[1].expect.mark), std::pair(16u, 11u));
+}
+
+TEST(Parse, takes_fractions_of_a_percent) {
+    const auto fraction = [](const std::string& text) {
+        const auto outcome = parse("version: 2\nproof: {max_moved: " + text + "}\n", "t.yaml");
+        EXPECT_EQ(text_of(outcome.errors), "");
+        return outcome.config.proof.max_moved;
+    };
+    EXPECT_EQ(fraction("0"), 0.0);
+    EXPECT_EQ(fraction("100%"), 1.0);
+    EXPECT_EQ(fraction("100.0000%"), 1.0);
+    EXPECT_EQ(fraction("\"0.0001%\""), 1e-6);
+    EXPECT_EQ(fraction("33.3"), 0.333);
+    EXPECT_EQ(fraction("0.05%"), 0.0005);
+}
+
+TEST(Parse, reads_files_of_version_1_as_before) {
+    const auto outcome = parse(content_of("examples/minimal.yaml"), "minimal.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    EXPECT_EQ(outcome.config.node.sample_one_in, 1024u);
+    EXPECT_EQ(outcome.config.node.keep_generations, 3u);
+    EXPECT_EQ(outcome.config.proof.max_moved, std::nullopt);
+    EXPECT_TRUE(outcome.config.tests.empty());
+}
+
 TEST(Parse, reads_what_is_remembered_of_flows) {
     const auto outcome = parse(content_of("examples/planned-changes.yaml"), "planned-changes.yaml");
     ASSERT_EQ(text_of(outcome.errors), "");

@@ -10,8 +10,9 @@ namespace sluice::config {
 namespace {
 
 constexpr const char* kWritten =
-    "version: 1\n"
+    "version: 2\n"
     "node: {interfaces: [eth0], decap: {from: [10.0.0.0/8]}, next: /p,\n"
+    "       sampling: 64, keep_generations: 0,\n"
     "       ring_secret: 000102030405060708090a0b0c0d0e0f, tunnel_source: {ipv4: "
     "10.1.0.0/16}}\n"
     "groups: {g: {backends: [10.0.0.5]}}\n"
@@ -25,9 +26,20 @@ constexpr const char* kWritten =
     "     route_by: {quic-lb: {server_id_length: 5}},\n"
     "     backends: [{address: 10.0.0.6, server_id: 0x0a}, {address: 10.0.0.7,\n"
     "                server_id: 0x010203040A}]}\n"
-    "protected: [{prefix: 198.51.100.1, policy: p}]\n";
+    "protected: [{prefix: 198.51.100.1, policy: p}]\n"
+    "proof: {max_moved: 0.25}\n"
+    "tests:\n"
+    "  - {name: \"a: #1\", packet: tcp 1.2.3.4:5 > 192.0.2.1:80 syn,\n"
+    "     expect: {verdict: tx, reason: forwarded, service: a, backend: 10.0.0.5,\n"
+    "              encapsulation: ipip}}\n"
+    "  - {name: one of a sequence, sequence: [{pcap: a b.pcap, expect: {verdict: drop}}]}\n"
+    "  - name: two\n"
+    "    sequence:\n"
+    "      - {pcap: a.pcap, frame: 7}\n"
+    "      - {after: 1500ms, packet: tcp 1.2.3.4:5 > 192.0.2.1:80 ack, expect: {backend: same}}\n"
+    "      - {after: 90s, pcap: /b.pcap}\n";
 
-constexpr const char* kPrinted = R"(version: 1
+constexpr const char* kPrinted = R"(version: 2
 node:
   name: "default"
   interfaces: ["eth0"]
@@ -38,6 +50,8 @@ node:
   icmp_rate: 1000
   gue_port: 6080
   flows: {entries: 1048576}
+  sampling: 64
+  keep_generations: 0
   next: "/p"
   decap:
     from: ["10.0.0.0/8"]
@@ -108,6 +122,27 @@ services:
 protected:
   - prefix: "198.51.100.1"
     policy: "p"
+proof:
+  max_moved: "0.25%"
+tests:
+  - name: "a: #1"
+    packet: "tcp 1.2.3.4:5 > 192.0.2.1:80 syn"
+    expect: {verdict: "tx", reason: "forwarded", service: "a", backend: "10.0.0.5", encapsulation: "ipip"}
+  - name: "one of a sequence"
+    pcap: "a b.pcap"
+    expect: {verdict: "drop"}
+  - name: "two"
+    sequence:
+      -
+        pcap: "a.pcap"
+        frame: 7
+      -
+        after: "1500ms"
+        packet: "tcp 1.2.3.4:5 > 192.0.2.1:80 ack"
+        expect: {backend: "same"}
+      -
+        after: "90s"
+        pcap: "/b.pcap"
 )";
 
 TEST(Print, writes_every_key) {
@@ -123,14 +158,14 @@ class Documents {
     explicit Documents(std::uint32_t seed) : random_(seed) {}
 
     std::string next() {
-        std::string out = "version: 1\n" + node() + "groups:\n";
+        std::string out = "version: 2\n" + node() + proof() + "groups:\n";
         for (const char* name : kGroups)
             out += "  \"" + std::string(name) + "\": {balance: " + pick({"maglev", "rendezvous"}) +
                    ", backends: " + backends() + upkeep(", ", "") + "}\n";
         out += "services:\n";
         for (int i = 0; i < 8; ++i) out += service(i);
         if (coin()) out += "protected: [{prefix: 198.51.100.0/24, customer: \"0\", policy: p}]\n";
-        return out;
+        return out + tests();
     }
 
  private:
@@ -148,9 +183,41 @@ class Documents {
         if (coin()) out += "  icmp_rate: " + number(1'000'000) + "\n";
         if (coin()) out += "  gue_port: " + number(65535) + "\n";
         if (coin()) out += "  flows: {entries: " + std::to_string(512 + random_() % 99'999) + "}\n";
+        if (coin()) out += "  sampling: " + pick({"0", "1", "64", "1048576"}) + "\n";
+        if (coin()) out += "  keep_generations: " + std::to_string(random_() % 17) + "\n";
         if (coin()) out += "  next: \"/a \\\"b\\\\ \\t\\x1b \xc3\xbc\"\n";
         if (coin()) out += "  decap: {from: [10.0.0.0/8], addresses: [10.9.9.9]}\n";
         return out;
+    }
+
+    std::string proof() {
+        if (coin()) return "";
+        return "proof: {max_moved: " + std::to_string(random_() % 100) + "." + number(9999) +
+               pick({"", "%"}) + "}\n";
+    }
+
+    std::string expectation() {
+        return "{" + pick({"verdict: forward", "verdict: tx", "verdict: redirect"}) +
+               pick({"", ", reason: forwarded"}) + pick({"", ", service: 7e1"}) +
+               pick({"", ", encapsulation: gue"}) + "}";
+    }
+
+    std::string packet() {
+        return pick({"packet: \"tcp 198.51.100.7:1 > 192.0.2.1:80 syn\"", "pcap: \"a: #.pcap\"",
+                     "pcap: a, frame: " + number(9)});
+    }
+
+    std::string tests() {
+        if (coin()) return coin() ? "tests: []\n" : "";
+        std::string out = "tests:\n";
+        out += "  - {name: \"1\", " + packet() + ", expect: " + expectation() + "}\n";
+        out += "  - {name: \"a \\\"b\\\" Ã¼\", sequence: [{" + packet() +
+               ", expect: " + expectation() + "}";
+        const std::uint32_t more = random_() % 3;
+        for (std::uint32_t i = 0; i < more; ++i)
+            out += ", {after: " + pick({duration(), number(86'400'000) + "ms"}) + ", " + packet() +
+                   pick({"", ", expect: {backend: same}"}) + "}";
+        return out + "]}\n";
     }
 
     std::string backends() {
@@ -253,7 +320,7 @@ TEST(Print, what_was_printed_reads_back_as_an_equal_configuration) {
 
 TEST(Print, examples_read_back) {
     for (const char* name : {"sluice", "minimal", "dual-stack", "shared-groups", "colocated",
-                             "planned-changes", "server-ids"}) {
+                             "planned-changes", "server-ids", "tested"}) {
         const auto first = parse(content_of(std::string("examples/") + name + ".yaml"), name);
         const auto second = parse(to_yaml(first.config), "printed.yaml");
         EXPECT_EQ(text_of(second.errors), "");

@@ -153,13 +153,14 @@ TEST(Schema, has_the_keys_that_the_parser_reads) {
     Keys expected = keys_of(kConfigKeys);
     expected["services[].backends[]"] = expected["groups.NAME.backends[]"];
     expected["services[].flows"] = expected["groups.NAME.flows"];
+    expected["tests[].sequence[].expect"] = expected["tests[].expect"];
     EXPECT_EQ(keys_of(sluice_schema()), expected);
     EXPECT_EQ(keys_of(agent_schema()), keys_of(kAgentKeys));
 }
 
 TEST(Schema, accepts_the_examples) {
     for (const char* name : {"sluice", "minimal", "dual-stack", "shared-groups", "colocated",
-                             "planned-changes", "server-ids"})
+                             "planned-changes", "server-ids", "tested"})
         EXPECT_EQ(
             sluice_schema().refuses_text(content_of(std::string("examples/") + name + ".yaml")), "")
             << name;
@@ -202,13 +203,14 @@ const std::set<std::string> kBeyondSchema = {"any_twice",
                                              "tunnel_without_a_source_of_its_family",
                                              "unknown_group",
                                              "unmatched_contradicts",
+                                             "verdicts_that_contradict",
                                              "vip_of_the_whole_internet",
                                              "vip_with_host_bits"};
 
 TEST(Schema, refuses_the_same_documents) {
     std::set<std::string> accepted;
-    for (const char* file :
-         {"text", "version", "keys", "types", "node", "groups", "services", "flows", "whole"})
+    for (const char* file : {"text", "version", "keys", "types", "node", "groups", "services",
+                             "flows", "whole", "tests"})
         for (const ErrorCase& item :
              cases_of(std::string("tests/unit/config/errors/") + file + ".cases"))
             if (sluice_schema().refuses_text(item.text).empty()) accepted.insert(item.name);
@@ -221,14 +223,17 @@ TEST(Schema, refuses_the_same_documents) {
 
 /// A document that has every map of the format once, and where its maps are.
 const Json kDocument = Json::parse(R"({
-  "version": 1,
+  "version": 2,
   "node": {"tunnel_source": {"ipv4": "10.255.0.0/24"}, "decap": {"from": ["10.0.0.0/8"]},
            "flows": {}},
   "groups": {"g": {"flows": {}, "backends": [{"address": "10.0.0.5", "server_id": 1}]}},
   "services": [{"name": "a", "vip": "192.0.2.1", "port": 80, "group": "g"},
                {"name": "b", "vip": "192.0.2.2", "port": 80, "group": "g", "protocol": "both",
                 "lifetimes": {}, "route_by": {"quic-lb": {"server_id_length": 4}}}],
-  "protected": [{"prefix": "198.51.100.0/24", "customer": "acme"}]
+  "protected": [{"prefix": "198.51.100.0/24", "customer": "acme"}],
+  "proof": {},
+  "tests": [{"name": "a", "pcap": "a.pcap", "expect": {"verdict": "forward"}},
+            {"name": "b", "sequence": [{"pcap": "a.pcap", "expect": {"verdict": "forward"}}]}]
 })");
 const std::map<std::string, std::string> kPointers = {
     {"", ""},
@@ -244,6 +249,10 @@ const std::map<std::string, std::string> kPointers = {
     {"services[].route_by", "/services/1/route_by"},
     {"services[].route_by.quic-lb", "/services/1/route_by/quic-lb"},
     {"protected[]", "/protected/0"},
+    {"proof", "/proof"},
+    {"tests[]", "/tests/0"},
+    {"tests[].sequence[]", "/tests/1/sequence/0"},
+    {"tests[].expect", "/tests/0/expect"},
 };
 const std::map<std::string, std::string> kPlaces = {
     {"", ""},
@@ -259,6 +268,10 @@ const std::map<std::string, std::string> kPlaces = {
     {"services[].route_by", "services[1].route_by."},
     {"services[].route_by.quic-lb", "services[1].route_by.quic-lb."},
     {"protected[]", "protected[0]."},
+    {"proof", "proof."},
+    {"tests[]", "tests[0]."},
+    {"tests[].sequence[]", "tests[1].sequence[0]."},
+    {"tests[].expect", "tests[0].expect."},
 };
 
 /// Whether the parser complains about this key when it has this value.
@@ -314,7 +327,7 @@ TEST(Schema, ranges_and_words_are_the_parsers) {
                  }
              }
          });
-    EXPECT_EQ(checked, 11u + 28u);  // Ranges and words.
+    EXPECT_EQ(checked, 15u + 60u);  // Ranges and words.
 }
 
 TEST(Schema, defaults_are_the_parsers) {
@@ -330,7 +343,7 @@ TEST(Schema, defaults_are_the_parsers) {
                  ++checked;
              }
          });
-    EXPECT_EQ(checked, 23u);
+    EXPECT_EQ(checked, 25u);
 }
 
 }  // namespace
