@@ -16,6 +16,10 @@
     ((__u64)(rec)->verdict | (__u64)(rec)->stage << 4 | (__u64)(rec)->famproto << 8 | \
      (__u64)(rec)->reason << 16 | (__u64)(rec)->service << 32)
 #define SLC_NOTE_PAIR(low, high) ((__u64)(low) | (__u64)(high) << 32)
+#define SLC_NOTE_ARGUMENTS(pkt)                                                        \
+    SLC_NOTE_WHAT(&(pkt)->rec), SLC_NOTE_PAIR((pkt)->rec.member, (pkt)->rec.customer), \
+        SLC_NOTE_PAIR((pkt)->rec.policy, (pkt)->rec.mitigation),                       \
+        SLC_NOTE_PAIR((pkt)->rec.len, (pkt)->hash)
 
 SLC_INLINE void slc_note_record(struct slc_exit_record *rec, __u64 what, __u64 whom, __u64 owners,
                                 __u64 size)
