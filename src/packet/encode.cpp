@@ -276,7 +276,7 @@ Result<Octets> ip_packet(const Spec& spec) {
     const auto body = transport(spec);
     if (!body) return body;
     Octets out = spec.is_ip6() ? ip6_packet(spec, *body) : ip4_packet(spec, *body);
-    if (out.size() > kIpMaxLen)
+    if (out.size() > kIpMaxLen + (spec.is_ip6() ? 40 : 0))
         return fail(Errc::invalid, fmt::format("an IP packet of {} bytes", out.size()));
     return out;
 }

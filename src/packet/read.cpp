@@ -187,7 +187,7 @@ struct Rule {
 };
 
 constexpr Rule kRules[] = {
-    {"len", true, kPlain | kEther | kRaw, false, number<&Spec::len, 0, SLC_MAX_FRAME_LEN>},
+    {"len", true, kPlain | kEther | kRaw, false, number<&Spec::len, 0, 65535>},
     {"data", true, kPlain | kEther, false, bytes<&Spec::data>},
     {"ttl", true, kIp, false, number<&Spec::ttl, 0, 255>},
     {"dscp", true, kIp, false, number<&Spec::dscp, 0, 63>},
