@@ -31,6 +31,8 @@ class Node : public control::NodeView {
     explicit Node(control::Controller& controller) : controller_(controller) {}
 
     control::NodeStatus status() override { return controller_.status(); }
+    [[nodiscard]] control::NodeSummary summary() const override { return controller_.summary(); }
+    control::Configurations& configurations() override { return controller_; }
     std::string config_text() override { return controller_.config_text(); }
 
     Result<void> reload() override {
@@ -65,26 +67,22 @@ class Node : public control::NodeView {
 
  private:
     void report(const Result<void>& outcome) {
-        const control::NodeStatus now = controller_.status();
+        const control::NodeSummary now = controller_.summary();
         const std::string generation = std::to_string(now.generation);
-        if (outcome) {
-            log_event(LogLevel::info, "config.applied",
-                      {{"generation", generation},
-                       {"file", now.config_file},
-                       {"digest", now.config_digest},
-                       {"services", std::to_string(now.services.size())},
-                       {"backends", std::to_string(now.backends.size())}});
-        } else {
+        if (!outcome)
             log_event(LogLevel::error, "config.rejected",
                       {{"generation", generation},
-                       {"file", now.config_file},
+                       {"file", now.file},
                        {"error", outcome.error().what},
                        {"hint", outcome.error().hint}});
-        }
-        for (const std::string& problem : now.problems)
-            log_event(LogLevel::warning, "node.problem", {{"problem", problem}});
+        if (now.backends < kFewBackends)
+            for (const std::string& problem : controller_.status().problems)
+                log_event(LogLevel::warning, "node.problem", {{"problem", problem}});
         if (now.generation > 0) notify_ready("generation " + generation + " is in force");
     }
+
+    /// Their state is looked through after each change; that of more is for who asks.
+    static constexpr std::size_t kFewBackends = 5000;
 
     control::Controller& controller_;
 };

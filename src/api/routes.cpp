@@ -7,8 +7,11 @@
 #include <iterator>
 
 #include "api/backend_order.h"
+#include "api/config_request.h"
+#include "api/config_routes.h"
 #include "api/flow_json.h"
 #include "api/json.h"
+#include "api/routes_of.h"
 #include "api/tuple.h"
 
 namespace sluice::api {
@@ -21,31 +24,12 @@ using control::ServiceStatus;
 constexpr std::string_view kServices = "/api/v1/services/";
 constexpr std::string_view kBackends = "/api/v1/backends/";
 
-Response ok(std::string body) {
-    Response out;
-    out.body = std::move(body);
-    return out;
-}
-
-Response refused(const Error& error) {
-    return error_response(error, status_of(error.code));
-}
-
-/// A target that asks for nothing, rather than for something that is not there.
-Response bad_target(const Error& error) {
-    return error_response(error, error.code == Errc::invalid ? 400 : status_of(error.code));
-}
-
-Response not_found(std::string what, std::string hint) {
-    return refused(make_error(Errc::not_found, std::move(what), std::move(hint)));
-}
-
 Response livez(NodeView&) {
     return ok(ok_json());
 }
 
 Response readyz(NodeView& node) {
-    if (node.status().generation > 0) return ok(ok_json());
+    if (node.summary().generation > 0) return ok(ok_json());
     return refused(make_error(Errc::unreachable, "no configuration is in force yet",
                               "sluice status says what is missing"));
 }
@@ -105,15 +89,6 @@ Response set_backend(NodeView& node, const BackendName& name, const std::string&
     Response out = done ? ok(backend_json(*done)) : refused(done.error());
     out.order = text_of(*order);
     return out;
-}
-
-Response wrong_method(const Request& request, std::string_view path, std::string_view allow) {
-    Response response = error_response(
-        make_error(Errc::invalid, fmt::format("{} does not take {}", path, request.method),
-                   fmt::format("use {}", allow)),
-        405);
-    response.allow = allow;
-    return response;
 }
 
 Response backend(const Request& request, NodeView& node, std::string_view path) {
@@ -235,11 +210,43 @@ unsigned status_of(Errc code) {
     }
 }
 
+Response ok(std::string body) {
+    Response out;
+    out.body = std::move(body);
+    return out;
+}
+
+Response refused(const Error& error) {
+    return error_response(error, status_of(error.code));
+}
+
+Response bad_target(const Error& error) {
+    return error_response(error, error.code == Errc::invalid ? 400 : status_of(error.code));
+}
+
+Response not_found(std::string what, std::string hint) {
+    return refused(make_error(Errc::not_found, std::move(what), std::move(hint)));
+}
+
+Response wrong_method(const Request& request, std::string_view path, std::string_view allow) {
+    Response response = error_response(
+        make_error(Errc::invalid, fmt::format("{} does not take {}", path, request.method),
+                   fmt::format("use {}", allow)),
+        405);
+    response.allow = allow;
+    return response;
+}
+
 Response error_response(const Error& error, unsigned status) {
     Response out;
     out.status = status;
     out.body = error_json(error);
     return out;
+}
+
+std::optional<std::uint64_t> max_body_len(std::string_view target) {
+    if (takes_config(target.substr(0, target.find('?')))) return kMaxConfigBodyLen;
+    return std::nullopt;
 }
 
 Response answer(const Request& request, NodeView& node) {
@@ -248,6 +255,7 @@ Response answer(const Request& request, NodeView& node) {
     const std::string_view path = target.substr(0, question);
     const std::string_view query =
         question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
+    if (path.starts_with(kConfigPaths)) return answer_config(request, node, path, query);
     if (path == "/api/v1/reload") return reload(request, node, query);
     if (path.size() > kBackends.size() && path.starts_with(kBackends))
         return backend(request, node, path);

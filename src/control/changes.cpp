@@ -95,13 +95,14 @@ void Changes::aim(const Scene& scene, plan::Instant now, std::optional<std::size
     }
 }
 
-void Changes::aim_at(const Scene& scene, std::span<const std::uint64_t> wanted, plan::Instant now) {
+void Changes::aim_at(const Scene& scene, const Wanted& wanted, plan::Instant now) {
+    const std::span<const std::uint64_t> slots = wanted.slots;
     for (std::size_t i = 0; i < rings_.size(); ++i) {
         const plan::ImageRing& ring = scene.image.ring_list[i];
         if (ring.empty) continue;
         std::vector<std::uint32_t> owners;
         owners.reserve(std::size_t{1} << ring.log2);
-        for (const std::uint64_t slot : wanted.subspan(ring.offset, std::size_t{1} << ring.log2))
+        for (const std::uint64_t slot : slots.subspan(wanted.offsets[i], std::size_t{1} << ring.log2))
             owners.push_back(SLC_SLOT_CURRENT(slot));
         aim_ring(scene, i, owners, now);
     }
@@ -151,6 +152,16 @@ void Changes::step(const Scene& scene, plan::Instant now) {
         const plan::ImageRing& ring = scene.image.ring_list[i];
         if (!ring.empty && ring.wanted_log2 < ring.log2 && rings_[i].settled()) shrink(scene, i);
     }
+}
+
+void Changes::hold_open() {
+    constexpr std::chrono::hours kForEver{24 * 365 * 10};
+    for (auto& [key, times] : times_) times.window = kForEver;
+    for (auto& ring : rings_) ring.hold_open(kForEver);
+}
+
+void Changes::adopt_marks(plan::Instant now) {
+    for (auto& ring : rings_) ring.adopt_marks(now);
 }
 
 /// A settled ring that repeats itself says the same in a part of its size: one store. What lies

@@ -20,6 +20,13 @@
 
 namespace sluice::control {
 
+/// Slots of all rings as they shall be when every transition is over. Rings of an image, in its
+/// order, need not lie here as they do there.
+struct Wanted {
+    std::vector<std::uint64_t> slots;
+    std::vector<std::uint32_t> offsets;  ///< By the ring's index.
+};
+
 class Changes {
  public:
     /// What aiming needs to know of the generation. Referred to for the time of a call only.
@@ -39,12 +46,16 @@ class Changes {
     /// Towards what is wanted now, for one group or all; by the group's own deadline.
     void aim(const Scene& scene, plan::Instant now,
              std::optional<std::size_t> group = std::nullopt);
-    /// The same for all groups, right after a swap: `wanted` are the slots as compiled, so that no
-    /// ring is built twice.
-    void aim_at(const Scene& scene, std::span<const std::uint64_t> wanted, plan::Instant now);
+    /// The same for all groups, right after a swap: `wanted` is known, so that no ring is built
+    /// twice.
+    void aim_at(const Scene& scene, const Wanted& wanted, plan::Instant now);
     /// A deadline for what concerns one member of the group.
     void limit(std::size_t group, std::uint32_t member, plan::Instant deadline);
     void step(const Scene& scene, plan::Instant now);
+    /// No window closes from now on.
+    void hold_open();
+    /// Slots that somebody else has marked are watched as if they were found so after a restart.
+    void adopt_marks(plan::Instant now);
 
     [[nodiscard]] std::size_t size() const { return rings_.size(); }
     /// By the ring's index in the image.

@@ -5,11 +5,14 @@
 /// generation -> live, then neighbours and routes into header templates for as long as it runs.
 ///
 ///   open()        looks at the kernel, touches nothing
-///   apply_file()  whole or not at all: what was live stays live when anything fails
+///   apply_file()  finds what an earlier daemon left in force, and goes on with it or replaces it
+///   plan(), apply(), confirm(), rollback()   changes; whole or not at all
 ///   on_network()  the network changed: templates follow
 ///   on_tick()     once a second: asks again, attaches again, frees what packets left behind
 ///
-/// Not thread-safe: one event loop owns it.
+/// Not thread-safe: one event loop owns it. One class in several files: controller.cpp (life, next
+/// hops, interfaces), _apply (from a text to a change in effect), _start, _undo (confirmations,
+/// rollbacks, history), _proof, _canary, _changes (what goes on by itself), _flows and _status.
 
 #include <chrono>
 #include <cstdint>
@@ -23,16 +26,21 @@
 
 #include "base/result.h"
 #include "config/model.h"
-#include "control/changes.h"
+#include "config/parse.h"
+#include "control/configurations.h"
 #include "control/flow_sweep.h"
+#include "control/in_place.h"
+#include "control/loaded.h"
 #include "control/overrides.h"
 #include "control/status.h"
-#include "kernel/generation.h"
+#include "history/history.h"
 #include "kernel/instance.h"
 #include "kernel/network_port.h"
 #include "kernel/state_maps.h"
 #include "plan/ids.h"
 #include "plan/image.h"
+#include "plan/meta.h"
+#include "proof/proof.h"
 
 namespace sluice::control {
 
@@ -45,7 +53,13 @@ struct FlowFilter {
     std::chrono::milliseconds max_age = std::chrono::milliseconds::max();
 };
 
-class Controller : public NodeView {
+/// Of the balancer's programs in this daemon: as a generation's meta keeps it.
+plan::CodeDigests code_digests(kernel::InstructionSet isa);
+
+/// All findings in one error.
+Error config_error(const config::ParseOutcome& outcome);
+
+class Controller : public NodeView, public Configurations {
  public:
     struct Options {
         std::string config_file = "/etc/sluice/sluice.yaml";
@@ -54,6 +68,8 @@ class Controller : public NodeView {
         bool verbose = false;  ///< Verifier logs whole, to standard error.
         /// The clock of planned changes; the steady one when nothing is set.
         std::function<plan::Instant()> clock;
+        /// The clock of confirmations; the system's when nothing is set.
+        std::function<history::WallTime()> wall_clock;
     };
 
     static Result<std::unique_ptr<Controller>> open(Options options);
@@ -62,6 +78,7 @@ class Controller : public NodeView {
                                                     std::unique_ptr<kernel::NetworkPort> network);
     ~Controller() override;
 
+    /// The first time: start(). Later the file again, as a change like any other.
     Result<void> apply_file();
     Result<void> reload() override { return apply_file(); }
 
@@ -74,78 +91,176 @@ class Controller : public NodeView {
     static constexpr std::chrono::milliseconds kChangeTick{50};
 
     NodeStatus status() override;
-    std::string config_text() override { return text_; }
+    NodeSummary summary() const override;
+    std::string config_text() override { return live_ ? live_->text : std::string(); }
     Result<BackendStatus> backend(const std::string& owner, const IpAddress& address) override;
     Result<BackendStatus> order(const BackendOrder& order) override;
     Result<FlowPage> flows(const FlowQuery& query, FlowAction action,
                            std::uint64_t cursor) override;
     Result<FlowAnswer> flow(const FlowTuple& tuple) override;
     MapsStatus maps() override;
+    Configurations& configurations() override { return *this; }
+
+    Result<PlanReport> plan(const ApplyRequest& request) override;
+    Result<ApplyReport> apply(const ApplyRequest& request) override;
+    Result<void> confirm() override;
+    Result<ApplyReport> rollback(std::optional<std::uint32_t> generation, const std::string& author,
+                                 const std::string& message) override;
+    Result<std::vector<GenerationStatus>> history(std::uint32_t limit) override;
+    Result<GenerationStatus> generation(std::uint32_t number) override;
+    Result<std::vector<plan::Change>> drift(const std::string& text,
+                                            const std::string& file) override;
+    Result<std::string> file_text() override;
+    std::optional<CanaryStatus> canary() override;
+    Result<ApplyReport> end_canary(bool promote) override;
 
     /// Removes everything of the instance that `options.config_file` names.
     static Result<void> detach(const Options& options);
 
  private:
-    /// What one configuration needs to be live. Built beside the live one, then exchanged.
-    struct Live {
-        config::Config config;
-        plan::Image image;
-        plan::IdStore ids;
-        std::optional<kernel::Generation> generation;
-        std::vector<kernel::Attachment> attachments;
-        std::map<IpAddress, plan::NextHop> hops;
-        std::map<IpAddress, std::vector<std::size_t>> members_at;  ///< Index into image.members.
-        std::map<std::uint32_t, IpAddress> addresses;              ///< By member id.
-        std::string digest;
+    using Clock = std::chrono::steady_clock;
+    using Times = std::vector<std::pair<std::string, std::chrono::microseconds>>;
+
+    /// What a request comes to; nothing that carries traffic was touched.
+    struct Candidate {
+        Loaded next;
+        std::optional<LaidAside> aside;  ///< Of the entry and map roads; then `next` is empty.
+        std::set<std::string> added_interfaces;
+        PlanReport report;
+    };
+    /// A change that undoes itself unless it is confirmed.
+    struct Awaiting {
         std::uint32_t number = 0;
-        std::uint64_t address_revision = 0;  ///< Of the node's addresses that it was built with.
-        std::set<IpAddress> unwritten;       ///< Changes that found no free header template.
-        plan::LiveRings before;              ///< What packets read when it was compiled.
-        std::vector<std::uint64_t> wanted;   ///< Slots as compiled, until it is live.
-        std::optional<Changes> changes;
-        plan::Instant since{0};           ///< When it became live.
-        std::set<std::uint32_t> unnamed;  ///< Retired members that no slot named a pass ago.
-        /// Of retired members, by member name: what packets call them.
-        std::map<std::string, config::ServerId> retired_ids;
-        FlowSweep::Lifetimes lifetimes;
+        std::uint32_t base = 0;
+        history::WallTime until;
+    };
+    struct RunningCanary {
+        Loaded loaded;
+        Canary what;
+        history::WallTime since;
+    };
+
+    /// What to begin with.
+    struct Choice {
+        std::string text;
+        std::string file;
+        std::string directory;
+        std::string author;
+        config::Config config;
+        std::optional<history::Record> record;  ///< When the text is one that was in force.
+        std::uint32_t restores = 0;
+        std::optional<std::uint32_t> undoes;  ///< A generation whose confirmation never came.
+    };
+    /// A generation that an earlier daemon had in force and that is still pinned.
+    struct Sleeping {
+        std::uint32_t number = 0;
+        std::uint32_t pinned = 0;
+        std::string directory;
     };
 
     Controller(Options options, std::unique_ptr<kernel::NetworkPort> network,
                kernel::InstructionSet isa);
 
-    Result<void> apply(const std::string& text);
-    Result<void> put_into_force(config::Config config, const std::string& text);
-    /// A first configuration that was refused leaves no pins; what an earlier daemon left in force
-    /// stays.
-    void abandon_idle_instance(const std::string& node);
-    Result<config::Config> read_config(const std::string& text) const;
-    Result<void> prepare_and_swap(config::Config config, const std::string& text);
-    Result<Live> prepare(config::Config config);
-    Result<void> open_state(const Live& next);
-    Result<void> compile(Live& next);
-    static kernel::StateSizes sizes_of(const Live& next);
+    // controller_start.cpp
+    /// The first configuration: the file's if it is new, else the one that was in force. What was
+    /// half-way when a daemon ended is completed or undone.
+    Result<void> start();
+    Result<void> open_history();
+    Result<Choice> choose();
+    Result<Choice> choose_record(const history::Record& record) const;
+    Result<Choice> choose_file(const std::optional<history::Record>& last);
+    Result<void> settle_journal();
+    Result<void> start_with(Choice choice);
+    void abandon_start();
+    Result<bool> try_adopt(const Choice& choice);
+    Result<Loaded> adopt(const std::string& directory, const Choice& choice);
+    Result<void> take_over_adopted(Loaded adopted, const Choice& choice);
+    [[nodiscard]] bool uses_state(const kernel::Generation& generation) const;
+    void renew_code();
+    Result<void> take_back_canary();
+
+    // controller_apply.cpp
+    Result<config::Config> read_config(const std::string& text, const std::string& file,
+                                       const std::string& directory) const;
+    Result<void> open_instance(const std::string& node);
+    /// Compiles, plans, loads and proves; `config` is taken over.
+    Result<Candidate> consider(const ApplyRequest& request, Clock::time_point began);
+    Result<Candidate> consider_config(config::Config config, const ApplyRequest& request,
+                                      Times times);
+    Result<Loaded> compile_next(config::Config config, const ApplyRequest& request);
+    Result<void> load_next(Loaded& next, bool is_canary);
+    Result<void> open_state(const Loaded& next);
+    Result<void> compile(Loaded& next);
+    static kernel::StateSizes sizes_of(const Loaded& next);
+    plan::Running running() const;
+    void discard(Candidate& candidate);
+    Result<std::uint32_t> begin(const ApplyRequest& request, const Candidate& candidate,
+                                std::uint32_t restores);
+    Result<void> carry_out(Candidate& candidate, std::uint32_t number);
+    Result<ApplyReport> apply_considered(Candidate candidate, const ApplyRequest& request,
+                                         std::uint32_t restores, Clock::time_point began);
+    Result<void> ready_for_change() const;
+    Result<void> keep_meta(const Loaded& loaded);
+    std::string meta_of(const Loaded& loaded) const;
+    Result<void> make_live(Loaded next);
+    Result<void> swap_in(Loaded& next);
+    void retain_live();
+    void trim_retained();
+    void note_state_epoch();
+    Result<void> rebuild(const char* why);
+    std::string file_digest() const;
+    ApplyRequest file_request(const std::string& text, const std::string& author) const;
+    void announce(const ApplyReport& report, const ApplyRequest& request) const;
+
+    // controller_undo.cpp
+    void watch_confirmation();
+    std::uint32_t base_of(std::uint32_t number) const;
+    Result<ApplyReport> go_back(std::uint32_t number, const std::string& author,
+                                const std::string& message);
+    Result<ApplyReport> swap_back(std::uint32_t number, const ApplyRequest& request,
+                                  Clock::time_point began);
+    Result<void> wake(std::uint32_t number);
+    Result<Loaded> wake_as(const Sleeping& asleep, const history::Record& record);
+    GenerationStatus describe(const history::Record& record) const;
+
+    // controller_proof.cpp
+    Result<void> prove(Candidate& candidate, const ApplyRequest& request);
+    Result<void> prove_code(const kernel::Generation& fresh);
+    Result<kernel::Twin*> twin_of(Loaded& loaded);
+    static proof::Names names_of(const Loaded& loaded);
+
+    // controller_canary.cpp
+    Result<ApplyReport> begin_canary(Candidate candidate, const ApplyRequest& request,
+                                     Clock::time_point began);
+    Result<void> admit_members(const Loaded& from);
+    void withdraw_slots();
+    void promote_slots();
+    void step_canary(plan::Instant at);
+    Result<void> promote();
+    Result<void> withdraw();
+
+    // controller_changes.cpp
     Result<plan::LiveRings> rings_before();
-    Result<plan::LiveRings> rings_in_kernel() const;
+    /// Of the generation that is pinned there, or of the one in force.
+    Result<plan::LiveRings> rings_in_kernel(std::string directory = {}) const;
     std::set<std::uint32_t> remembered_members() const;
-    void mark_dead(Live& next) const;
-    void take_over_changes(Live& next);
+    void take_over_changes(Loaded& next);
     plan::Instant now() const;
-    Changes::Scene scene(Live& live) const;
+    history::WallTime wall_now() const;
     void sweep(plan::Instant now);
-    void on_swept();
     void retire_members();
     void aim(std::optional<std::size_t> only = std::nullopt);
+    void aim_canary(const std::string& group);
     void forget_flows(const std::vector<bool>& members);
     void resume_deadlines();
-    void keep_retired_ids(Live& next,
-                          const std::vector<std::pair<std::string, IpAddress>>& retired) const;
     void settle_flow_table();
     void expire_overrides();
     void forget_orders();
     void announce_order(const BackendOrder& order, const std::string& member) const;
     Result<std::size_t> find_group(const std::string& owner) const;
     Result<std::size_t> find_member(const std::string& owner, const IpAddress& address) const;
-    BackendStatus describe(const plan::ImageMember& member) const;
+
+    // controller_flows.cpp
     FlowPage walk_flows(const FlowFilter& filter, FlowAction action, std::uint64_t cursor);
     bool matches(const FlowFilter& filter, std::uint64_t entry, std::uint32_t tick,
                  const plan::FlowGeometry& geometry) const;
@@ -155,24 +270,20 @@ class Controller : public NodeView {
     void explain_flow(const FlowTuple& tuple, const config::Service& service, FlowAnswer& out);
     MapStatus flow_map_status() const;
     ChangeStatus change_status(const plan::TransitionCounts& counts) const;
-    Result<void> open_instance(const std::string& node);
-    Result<void> make_live(Live next, const std::string& text);
-    Result<void> swap_in(Live& next);
-    static std::set<IpAddress> watched_by(const Live& live);
+
+    // controller.cpp
     Result<std::vector<kernel::Attachment>> attach(const config::Node& node,
                                                    std::vector<std::string>& added);
-    Result<void> write_hop(Live& live, const IpAddress& address);
+    void watch_all();
     void follow_hop(const IpAddress& address);
-    Result<void> write_member(Live& live, const plan::ImageMember& member,
-                              const plan::NextHop& hop);
-    Result<void> set_cell(Live& live, std::uint32_t member, std::uint32_t variant,
-                          const slc_template* header);
     Result<plan::IdStore> load_ids() const;
     Result<void> save_ids(const plan::IdStore& ids) const;
     void attach_again();
     void attach_as_before();
     void follow_addresses();
 
+    // controller_status.cpp
+    BackendStatus describe(const plan::ImageMember& member) const;
     void fill_interfaces(NodeStatus& out) const;
     void fill_backends(NodeStatus& out) const;
     void fill_services(NodeStatus& out) const;
@@ -184,15 +295,23 @@ class Controller : public NodeView {
     kernel::InstructionSet isa_;
     std::optional<kernel::Instance> instance_;
     std::optional<kernel::StateMaps> state_;
-    std::optional<Live> live_;
+    std::optional<history::History> history_;
+    std::optional<Loaded> live_;
+    std::vector<Loaded> retained_;  ///< Still loaded, the last one in force first.
+    std::vector<Sleeping> sleeping_;  ///< The last one in force first.
+    std::optional<RunningCanary> canary_;
+    std::optional<Awaiting> awaiting_;
     OverrideStore overrides_;
     FlowSweep sweep_;
     plan::Instant swept_at_{0};
     bool made_flow_table_ = false;  ///< By the change that is being put into force.
     plan::Instant flows_retry_{0};
     bool flows_refit_ = false;  ///< The flow table wants another size: once the last one is left.
-    std::string text_;
+    std::uint64_t state_epoch_ = 0;  ///< Grows when state maps that programs use are replaced.
+    std::vector<std::pair<std::string, int>> state_maps_;  ///< Of that epoch.
     ReloadStatus reload_;
+    std::string code_error_;  ///< Why programs of an earlier daemon still run; else empty.
+    plan::Road road_ = plan::Road::none;  ///< Of the last change.
     std::chrono::steady_clock::time_point addresses_retried_{};
     std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
 };

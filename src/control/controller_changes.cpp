@@ -21,18 +21,6 @@ constexpr std::chrono::milliseconds kBusyPause{200};
 constexpr std::chrono::milliseconds kIdlePause{2000};
 constexpr std::chrono::seconds kFlowsRetry{30};
 
-/// A flow that was refused while the generation was being prepared holds its slot in the new one.
-void merge_refusals(const plan::LiveRing& before, std::span<std::uint64_t> old,
-                    std::span<std::uint64_t> fresh) {
-    if (old.size() != before.slots.size() || old.empty()) return;
-    for (std::size_t i = 0; i < fresh.size(); ++i) {
-        const std::uint64_t was = std::atomic_ref(old[i & (old.size() - 1)]).load();
-        std::atomic_ref word(fresh[i]);
-        if ((was & SLC_SLOT_REFUSED) != 0 && (word.load() & SLC_SLOT_OPEN) != 0)
-            word.fetch_or(SLC_SLOT_REFUSED);
-    }
-}
-
 }  // namespace
 
 plan::Instant Controller::now() const {
@@ -41,8 +29,8 @@ plan::Instant Controller::now() const {
         std::chrono::steady_clock::now().time_since_epoch());
 }
 
-Changes::Scene Controller::scene(Live& live) const {
-    return {live.config, live.ids, overrides_.overrides(), live.image, *live.generation};
+history::WallTime Controller::wall_now() const {
+    return options_.wall_clock ? options_.wall_clock() : std::chrono::system_clock::now();
 }
 
 Result<plan::LiveRings> Controller::rings_before() {
@@ -53,9 +41,9 @@ Result<plan::LiveRings> Controller::rings_before() {
 }
 
 /// After a restart: what packets read says itself, by member and service ids.
-Result<plan::LiveRings> Controller::rings_in_kernel() const {
+Result<plan::LiveRings> Controller::rings_in_kernel(std::string directory) const {
     plan::LiveRings out;
-    const std::string directory = instance_->live_directory();
+    if (directory.empty()) directory = instance_->live_directory();
     if (directory.empty()) {
         if (!instance_->attached().empty())
             log_event(LogLevel::warning, "rings.unknown",
@@ -113,60 +101,22 @@ std::set<std::uint32_t> Controller::remembered_members() const {
     return out;
 }
 
-void Controller::mark_dead(Live& next) const {
-    for (const auto& member : next.image.members) {
-        if (member.backend == plan::kRetired) {
-            // Removed while it was down: what is remembered for it stays void.
-            const auto before =
-                live_ ? std::as_const(*live_->generation).members() : std::span<const slc_member>();
-            next.generation->set_down(
-                member.id,
-                member.id < before.size() && (before[member.id].flags & SLC_MEMBER_DOWN) != 0);
-            continue;
-        }
-        const auto& group = next.config.groups[member.group];
-        const auto backend =
-            plan::effective(group, group.backends[member.backend], overrides_.overrides());
-        next.generation->set_down(member.id, Changes::is_dead(group, backend));
-    }
-}
-
 /// After the swap, while the generation before is still there.
-void Controller::take_over_changes(Live& next) {
-    next.changes.emplace(scene(next), now(), live_ ? &*live_->changes : nullptr, next.before);
+void Controller::take_over_changes(Loaded& next) {
+    next.changes.emplace(next.scene(overrides_.overrides()), now(),
+                         live_ ? &*live_->changes : nullptr, next.before);
     sweep_.restart();
     if (!live_) return;
-    const auto continued = plan::predecessors(next.config, next.before);
-    std::vector<std::size_t> indexes;  // of next.before.rings in the image before
-    for (std::size_t i = 0; i < live_->image.ring_list.size(); ++i)
-        if (!live_->image.ring_list[i].empty) indexes.push_back(i);
-    for (const auto& ring : next.image.ring_list) {
-        const auto found = continued.find({next.config.groups[ring.group].name, ring.balance});
-        if (ring.empty || found == continued.end()) continue;
-        const auto& old = live_->image.ring_list[indexes[found->second]];
-        merge_refusals(next.before.rings[found->second], slots_of(*live_->generation, old),
-                       slots_of(*next.generation, ring));
-    }
-    std::map<std::string, std::uint64_t> used;
-    const auto accounts = live_->generation->accounts();
-    for (std::size_t g = 0; g < live_->config.groups.size(); ++g)
-        used[live_->config.groups[g].name] = std::atomic_ref(accounts[g + 1].used).load();
-    std::uint64_t of_pool = 0;
-    for (std::size_t g = 0; g < next.config.groups.size(); ++g) {
-        slc_account& account = next.generation->accounts()[g + 1];
-        const std::uint64_t taken = used[next.config.groups[g].name];
-        std::atomic_ref(account.used).fetch_add(taken);
-        if (static_cast<std::int64_t>(taken) > static_cast<std::int64_t>(account.share))
-            of_pool += taken - account.share;
-    }
-    std::atomic_ref(next.generation->accounts()[0].used).fetch_add(of_pool);
+    take_over_refusals(next, *live_);
+    take_over_accounts(next, *live_);
 }
 
 void Controller::on_change_tick() {
     if (!live_) return;
     const plan::Instant at = now();
     const bool was_settled = live_->changes->settled();
-    live_->changes->step(scene(*live_), at);
+    live_->changes->step(live_->scene(overrides_.overrides()), at);
+    step_canary(at);
     sweep(at);
     if (!was_settled && live_->changes->settled())
         log_event(LogLevel::info, "change.settled",
@@ -178,7 +128,7 @@ void Controller::sweep(plan::Instant at) {
     if (swept_at_.count() != 0 && at < swept_at_ + (busy ? kBusyPause : kIdlePause)) return;
     const auto start = std::chrono::steady_clock::now();
     do {
-        if (sweep_.step(state_->flows(), scene(*live_), *live_->changes, live_->lifetimes, at,
+        if (sweep_.step(state_->flows(), live_->scene(overrides_.overrides()), *live_->changes, live_->lifetimes, at,
                         kBucketsAtOnce)) {
             swept_at_ = at;
             retire_members();
@@ -189,6 +139,7 @@ void Controller::sweep(plan::Instant at) {
 
 /// A retired member ends when no slot names it and no flow is remembered for it.
 void Controller::retire_members() {
+    if (canary_) return;  // Its slots name members, too.
     const auto& remembered = sweep_.totals().by_member;
     auto& members = live_->image.members;
     // Not named when this pass ended, nor when it began: nothing was remembered behind its back.
@@ -207,11 +158,11 @@ void Controller::retire_members() {
             log_event(LogLevel::info, "backend.retired",
                       {{"backend", plan::member_name(live_->config.groups[member.group].name,
                                                      member.address)}});
+    for (const auto& member : members)
+        if (is_over(member)) live_->generation->clear_member(member.id);
     std::erase_if(members, is_over);
-    live_->members_at.clear();
-    for (std::size_t i = 0; i < members.size(); ++i)
-        live_->members_at[members[i].address].push_back(i);
-    network_->watch(watched_by(*live_));
+    live_->index_members();
+    watch_all();
 }
 
 /// The same configuration again, for a program that asks one table only, or the size that had to
@@ -219,6 +170,7 @@ void Controller::retire_members() {
 void Controller::settle_flow_table() {
     kernel::FlowMap& flows = state_->flows();
     const auto& totals = sweep_.totals();
+    if (canary_) return;
     const bool left = flows.leaving() && totals.ended.count() != 0 && totals.leaving == 0 &&
                       totals.began >= live_->since;
     if (!left && !(flows_refit_ && !flows.leaving())) return;
@@ -228,7 +180,7 @@ void Controller::settle_flow_table() {
     flows.drop_leaving();
     sweep_.restart();  // Its place was one in both tables.
     flows_refit_ = true;
-    auto outcome = put_into_force(live_->config, std::string(text_));
+    auto outcome = rebuild("flow table");
     if (outcome) flows_retry_ = plan::Instant{0};
     log_event(outcome ? LogLevel::info : LogLevel::error, "flows.resized",
               {{"entries", std::to_string(flows.current().geometry.entries())},
@@ -255,20 +207,6 @@ void Controller::resume_deadlines() {
         live_->changes->limit(member.group, member.id,
                               now() + std::max(left, std::chrono::milliseconds(1)));
     }
-}
-
-/// What packets call members that are retired now, or still are: as long as they are.
-void Controller::keep_retired_ids(
-    Live& next, const std::vector<std::pair<std::string, IpAddress>>& retired) const {
-    if (!live_) return;
-    std::map<std::string, config::ServerId> known = live_->retired_ids;
-    for (const auto& group : live_->config.groups)
-        for (const auto& backend : group.backends)
-            if (backend.server_id)
-                known.insert_or_assign(plan::member_name(group, backend), *backend.server_id);
-    for (const auto& [group, address] : retired)
-        if (const auto id = known.find(plan::member_name(group, address)); id != known.end())
-            next.retired_ids.insert(*id);
 }
 
 /// Orders for backends that the configuration does not have any more: one that comes back later
@@ -337,7 +275,8 @@ void Controller::aim(std::optional<std::size_t> only) {
         any = any || revived[member.id];
     }
     if (any) forget_flows(revived);
-    live_->changes->aim(scene(*live_), now(), only);
+    live_->changes->aim(live_->scene(overrides_.overrides()), now(), only);
+    aim_canary(only ? live_->config.groups[*only].name : std::string());
 }
 
 void Controller::forget_flows(const std::vector<bool>& members) {

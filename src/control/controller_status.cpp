@@ -85,6 +85,18 @@ NodeStatus Controller::status() {
     return out;
 }
 
+NodeSummary Controller::summary() const {
+    NodeSummary out;
+    out.file = options_.config_file;
+    if (!live_) return out;
+    out.node = live_->config.node.name;
+    out.generation = live_->number;
+    out.digest = live_->digest;
+    out.services = live_->config.services.size();
+    out.backends = live_->image.members.size();
+    return out;
+}
+
 void Controller::fill_interfaces(NodeStatus& out) const {
     for (const auto& attachment : live_->attachments) {
         InterfaceStatus entry;
@@ -238,6 +250,15 @@ void Controller::fill_problems(NodeStatus& out) const {
     };
     if (!reload_.success)
         problem("the last reload was refused; the configuration before it is in force");
+    if (!code_error_.empty())
+        problem("programs of an earlier sluiced go on: those of this one were refused: " +
+                code_error_);
+    if (awaiting_)
+        out.problems.push_back("generation " + std::to_string(awaiting_->number) +
+                               " waits for sluice config confirm, or undoes itself");
+    if (canary_)
+        out.problems.push_back("generation " + std::to_string(canary_->loaded.number) +
+                               " runs as a canary: sluice config canary show");
     for (std::size_t i = 0; i < out.interfaces.size(); ++i) {
         const auto& entry = out.interfaces[i];
         if (!entry.attached)

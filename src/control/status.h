@@ -139,6 +139,16 @@ struct NodeStatus {
     std::vector<ProgramStatus> programs;
 };
 
+/// What is cheap to know, however large the configuration is.
+struct NodeSummary {
+    std::string node;
+    std::uint32_t generation = 0;  ///< 0: none is in force.
+    std::string digest;
+    std::string file;
+    std::size_t services = 0;
+    std::size_t backends = 0;
+};
+
 /// An order for one backend. What is not set stays.
 struct BackendOrder {
     std::string owner;  ///< Name of a group, or of a service on it.
@@ -257,6 +267,7 @@ class NodeView {
  public:
     virtual ~NodeView() = default;
     virtual NodeStatus status() = 0;
+    [[nodiscard]] virtual NodeSummary summary() const = 0;
     /// Reads the configuration file again and puts it into force, whole or not at all.
     virtual Result<void> reload() = 0;
     /// The text of the configuration in force.

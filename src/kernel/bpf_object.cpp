@@ -4,8 +4,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "base/digest.h"
 
 // The generated headers name struct slc_node.
 #include "sluice/types.h"
@@ -14,6 +17,8 @@
 #include "agent_v4.skel.h"
 #include "lb_v3.skel.h"
 #include "lb_v4.skel.h"
+#include "root_canary_v3.skel.h"
+#include "root_canary_v4.skel.h"
 #include "root_v3.skel.h"
 #include "root_v4.skel.h"
 
@@ -34,6 +39,10 @@ Bytes bytes_of(ObjectName name, InstructionSet isa) {
         case ObjectName::root:
             out.data = v4 ? root_v4__elf_bytes(&out.size) : root_v3__elf_bytes(&out.size);
             break;
+        case ObjectName::root_canary:
+            out.data =
+                v4 ? root_canary_v4__elf_bytes(&out.size) : root_canary_v3__elf_bytes(&out.size);
+            break;
         case ObjectName::balancer:
             out.data = v4 ? lb_v4__elf_bytes(&out.size) : lb_v3__elf_bytes(&out.size);
             break;
@@ -48,6 +57,8 @@ const char* name_of(ObjectName name) {
     switch (name) {
         case ObjectName::root:
             return "root";
+        case ObjectName::root_canary:
+            return "root_canary";
         case ObjectName::balancer:
             return "lb";
         case ObjectName::agent:
@@ -147,15 +158,19 @@ Result<void> BpfObject::leave_out_map(const char* map) {
 }
 
 Result<void> BpfObject::set_node(const void* node, std::size_t size) {
+    return set_constants(".rodata.node", node, size);
+}
+
+Result<void> BpfObject::set_constants(const char* section, const void* data, std::size_t size) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object_.get()) {
-        if (std::string_view(::bpf_map__name(map)).find(".rodata.node") == std::string_view::npos)
-            continue;
-        const int error = ::bpf_map__set_initial_value(map, node, size);
-        if (error != 0) return fail(sys_error(-error, "set .rodata.node"));
+        // libbpf may put the object's name in front.
+        if (!std::string_view(::bpf_map__name(map)).ends_with(section)) continue;
+        const int error = ::bpf_map__set_initial_value(map, data, size);
+        if (error != 0) return fail(sys_error(-error, std::string("set ") + section));
         return {};
     }
-    return fail(Errc::internal, "no section .rodata.node");
+    return fail(Errc::internal, std::string("no section ") + section);
 }
 
 Result<void> BpfObject::load(std::string* verbose_log) {
@@ -230,6 +245,11 @@ std::vector<ProgramInfo> BpfObject::programs_as(
         if (program != nullptr) out.push_back(info_of(program, fd.get()));
     }
     return out;
+}
+
+std::string code_digest(InstructionSet isa) {
+    const Bytes bytes = bytes_of(ObjectName::balancer, isa);
+    return sha256_hex({reinterpret_cast<const char*>(bytes.data), bytes.size});
 }
 
 std::string telling_line(std::string_view log) {

@@ -22,7 +22,7 @@ struct bpf_object;
 
 namespace sluice::kernel {
 
-enum class ObjectName { root, balancer, agent };
+enum class ObjectName { root, root_canary, balancer, agent };
 
 struct ProgramInfo {
     std::string name;
@@ -53,6 +53,8 @@ class BpfObject {
     Result<void> leave_out_map(const char* map);
     /// The content of .rodata.node; `size` must be that of struct slc_node.
     Result<void> set_node(const void* node, std::size_t size);
+    /// The content of another section of constants, ".rodata.canary".
+    Result<void> set_constants(const char* section, const void* data, std::size_t size);
 
     /// Loads maps and programs. A verifier's refusal is digested to its telling line; the whole log
     /// goes to `verbose_log` when that is given.
@@ -85,6 +87,9 @@ class BpfObject {
     /// libbpf to what its maker called it, and two maps may then have one name.
     std::vector<std::string> map_names_;
 };
+
+/// SHA-256 of the balancer's object in this program, hex: other code, another digest.
+std::string code_digest(InstructionSet isa);
 
 /// The line of a verifier log that says what is wrong, or the last one.
 std::string telling_line(std::string_view verifier_log);

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -256,7 +257,7 @@ void Generation::find_free_cells() {
 
 Result<void> Generation::fill_stages(const LoadOptions& options) {
     for (const Stage& stage : kStages)
-        if (stage.needed(node_)) SLC_CHECK(set_stage(stage.program, *this), "load");
+        if (stage.needed(node_)) SLC_CHECK(set_stage(stage.program, program_fd(stage.program)), "load");
     if (options.next.empty()) return {};
     const UniqueFd next(::bpf_obj_get(options.next.c_str()));
     if (!next.valid()) {
@@ -275,10 +276,37 @@ Result<void> Generation::fill_stages(const LoadOptions& options) {
     return {};
 }
 
-Result<void> Generation::set_stage(const std::string& program, const Generation& from) {
+std::vector<std::string> Generation::programs_that_differ(const Generation& other) const {
+    std::vector<std::string> out;
+    for (const ProgramInfo& own : infos_)
+        for (const ProgramInfo& theirs : other.infos_)
+            if (own.name == theirs.name && own.tag != theirs.tag) out.push_back(own.name);
+    if (infos_.size() != other.infos_.size()) out.emplace_back("slc_lb");
+    return out;
+}
+
+Result<void> Generation::replace_stage(const std::string& program, const Generation& from,
+                                       const std::string& directory) {
+    const int fd = from.program_fd(program);
+    const std::string path = directory + "/" + program + std::string(kProgramPin);
+    // Renamed over the old one: somebody who adopts meanwhile finds either.
+    const std::string fresh = path + "_new";
+    (void)::unlink(fresh.c_str());
+    if (::bpf_obj_pin(fd, fresh.c_str()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
+        const int saved = errno;
+        return fail(sys_error(saved, "pin " + path));
+    }
+    SLC_CHECK(set_stage(program, fd), "replace stage");
+    programs_.insert_or_assign(program, SLC_TRY(duplicate(fd, program), "replace stage"));
+    for (ProgramInfo& own : infos_)
+        for (const ProgramInfo& theirs : from.infos_)
+            if (own.name == program && theirs.name == program) own = theirs;
+    return {};
+}
+
+Result<void> Generation::set_stage(const std::string& program, int fd) {
     for (const Stage& stage : kStages) {
         if (program != stage.program) continue;
-        const int fd = from.program_fd(program);
         if (::bpf_map_update_elem(map_fd("slc_stages"), &stage.slot, &fd, BPF_ANY) == 0) return {};
         const int saved = errno;
         return fail(sys_error(saved, "install stage " + program));
@@ -369,6 +397,13 @@ Result<void> Generation::add_server_id(const plan::ImageServerId& id) {
     return set_server_id(map_fd("slc_server_ids"), id);
 }
 
+std::uint32_t Generation::server_ids_room() const {
+    bpf_map_info info{};
+    __u32 size = sizeof info;
+    const int error = ::bpf_obj_get_info_by_fd(map_fd("slc_server_ids"), &info, &size);
+    return error == 0 ? info.max_entries : 0;
+}
+
 void Generation::remove_server_id(const slc_server_id& key) {
     (void)::bpf_map_delete_elem(map_fd("slc_server_ids"), &key);
 }
@@ -404,6 +439,15 @@ Result<void> Generation::pin(const std::string& directory) const {
     for (const auto& [name, fd] : programs_)
         SLC_CHECK(pin_one(fd.get(), name + std::string(kProgramPin)), "generation");
     return {};
+}
+
+bool is_same_map(int left, int right) {
+    const auto id = [](int fd) -> std::uint32_t {
+        bpf_map_info info{};
+        __u32 size = sizeof info;
+        return ::bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
+    };
+    return id(left) != 0 && id(left) == id(right);
 }
 
 }  // namespace sluice::kernel

@@ -82,17 +82,24 @@ class Generation : public Pinnable {
     void clear_member(std::uint32_t id);
     /// Slots that nobody reads, for a ring that is about to move there; Errc::limit.
     Result<std::uint32_t> take_slots(std::uint32_t count);
+    /// Slots that were taken last and are not needed after all.
+    void give_back_slots(std::uint32_t offset) { slots_used_ = offset; }
     /// One store: packets find the ring there from now on.
     void set_ring(std::uint32_t index, std::uint64_t descriptor);
     Result<void> add_server_id(const plan::ImageServerId& id);
     void remove_server_id(const slc_server_id& key);
     void set_account(std::uint32_t index, const slc_account& bounds);  ///< `used` stays.
-    /// What a slot of slc_stages runs. One store; packets inside the old one finish there.
-    Result<void> set_stage(const std::string& program, const Generation& from);
+    /// Programs that are other code than those of the same name in `other`.
+    [[nodiscard]] std::vector<std::string> programs_that_differ(const Generation& other) const;
+    /// One stage alone: packets find that of `from` from one store on, those inside the old one
+    /// finish there. Its pin in `directory` is replaced, too.
+    Result<void> replace_stage(const std::string& program, const Generation& from,
+                               const std::string& directory);
 
     [[nodiscard]] std::uint32_t free_cells() const {
         return static_cast<std::uint32_t>(free_cells_.size());
     }
+    [[nodiscard]] std::uint32_t server_ids_room() const;  ///< Entries of slc_server_ids, all.
     [[nodiscard]] std::uint32_t free_slots() const { return node_.slots - slots_used_; }
 
     [[nodiscard]] std::span<slc_service> services() { return services_; }
@@ -125,6 +132,7 @@ class Generation : public Pinnable {
     Result<void> map_tables(std::size_t plan_size, std::size_t live_size);
     void fill_live(const plan::Image& image);
     Result<void> fill_stages(const LoadOptions& options);
+    Result<void> set_stage(const std::string& program, int fd);
     [[nodiscard]] SharedTables shared_with(const plan::Image& image, const plan::Image& own,
                                            const Layout& layout) const;
     void find_free_cells();
@@ -148,5 +156,8 @@ class Generation : public Pinnable {
     std::vector<std::uint32_t> ageing_cells_;   ///< Retired before aged_since_: see reclaim().
     std::chrono::steady_clock::time_point aged_since_{};
 };
+
+/// Whether two descriptors are of one map.
+bool is_same_map(int left, int right);
 
 }  // namespace sluice::kernel

@@ -38,6 +38,10 @@ class Twin {
     void copy_live(const Generation& generation);
     /// The whole slot pool.
     void set_slots(std::span<const std::uint64_t> slots);
+    void set_rings(std::span<const std::uint64_t> descriptors);
+    /// Members that are not resolved yet get a template all the same: a proof is of what will be
+    /// decided, not of which neighbours have answered by now. `header` makes one of 1,500 bytes.
+    void set_cell(std::uint32_t member, std::uint32_t variant, const slc_template& header);
     /// No flow, no fragment, full limiters, no use of shares.
     Result<void> clear_state();
     /// Flows as they are remembered now, and what they use of shares.

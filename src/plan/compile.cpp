@@ -359,7 +359,6 @@ class Compiler {
 
     /// Variants that put an outer IP header in front: ipip, gre and gue, of both families.
     static constexpr std::uint32_t kTunnels = (1u << (2 * SLC_FORWARD_L2)) - 1;
-    static constexpr std::size_t kMaxSlots = std::size_t{1} << 25;  // 256 MiB
 
     const Config& config_;
     IdStore& ids_;
@@ -438,6 +437,7 @@ std::string member_name(const config::Group& group, const config::Backend& backe
 config::Backend effective(const config::Group& group, const config::Backend& backend,
                           const Overrides& overrides) {
     config::Backend out = backend;
+    if (overrides.empty()) return out;
     const auto found = overrides.find(member_name(group, backend));
     if (found == overrides.end()) return out;
     out.state = found->second.state.value_or(out.state);

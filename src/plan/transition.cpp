@@ -64,23 +64,33 @@ void TransitionCounts::add(const TransitionCounts& other) {
 
 RingTransition::RingTransition(std::span<std::uint64_t> slots, TransitionTimes times, Instant now)
     : slots_(slots), times_(times) {
-    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
-        const std::uint64_t at = word(slot);
-        if ((at & SLC_SLOT_MARKED) == 0) continue;
-        Tracked entry;
-        entry.slot = slot;
-        entry.aim = SLC_SLOT_CURRENT(at);
-        entry.former = SLC_SLOT_PREVIOUS(at);
-        entry.phase = Phase::closed;
-        if ((at & SLC_SLOT_OPEN) != 0)
-            entry.phase =
-                SLC_SLOT_CURRENT(at) == SLC_SLOT_PREVIOUS(at) ? Phase::preparing : Phase::open;
-        entry.opened = entry.closed = now;
-        entry.adopted = entry.from_words = true;
-        // What was refused while nobody watched counts as refused now.
-        if ((at & (SLC_SLOT_REFUSED | SLC_SLOT_HELD)) != 0) entry.refused = now;
-        tracked_.push_back(std::move(entry));
-    }
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot)
+        if ((word(slot) & SLC_SLOT_MARKED) != 0) tracked_.push_back(adopted(slot, now));
+}
+
+RingTransition::Tracked RingTransition::adopted(std::uint32_t slot, Instant now) const {
+    const std::uint64_t at = word(slot);
+    Tracked entry;
+    entry.slot = slot;
+    entry.aim = SLC_SLOT_CURRENT(at);
+    entry.former = SLC_SLOT_PREVIOUS(at);
+    entry.phase = Phase::closed;
+    if ((at & SLC_SLOT_OPEN) != 0)
+        entry.phase =
+            SLC_SLOT_CURRENT(at) == SLC_SLOT_PREVIOUS(at) ? Phase::preparing : Phase::open;
+    entry.opened = entry.closed = now;
+    entry.adopted = entry.from_words = true;
+    // What was refused while nobody watched counts as refused now.
+    if ((at & (SLC_SLOT_REFUSED | SLC_SLOT_HELD)) != 0) entry.refused = now;
+    return entry;
+}
+
+void RingTransition::adopt_marks(Instant now) {
+    std::vector<Tracked> found;
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot)
+        if ((word(slot) & SLC_SLOT_MARKED) != 0 && find(slot) == nullptr)
+            found.push_back(adopted(slot, now));
+    if (!found.empty()) merge(std::move(found));
 }
 
 RingTransition::RingTransition(std::span<std::uint64_t> slots, TransitionTimes times,

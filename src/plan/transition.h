@@ -79,6 +79,11 @@ class RingTransition {
     void aim(std::span<const std::uint32_t> owners, const IsDead& is_dead, Instant now,
              std::chrono::milliseconds deadline = {});
     void set_times(TransitionTimes times) { times_ = times; }
+    /// No window closes before that is over.
+    void hold_open(std::chrono::milliseconds window) { times_.window = window; }
+    /// Takes over slots that were marked behind its back, as the constructor does with those that
+    /// it finds; the others go on as they were.
+    void adopt_marks(Instant now);
     /// A deadline, or none (0), for the slots in progress that the member owns, owned or shall own;
     /// and for those that the words told of, which it may have owned.
     void limit(std::uint32_t member, Instant deadline);
@@ -127,6 +132,7 @@ class RingTransition {
         Instant deadline{0};
     };
 
+    [[nodiscard]] Tracked adopted(std::uint32_t slot, Instant now) const;
     void replace_dead(std::span<const std::uint32_t> owners, const IsDead& is_dead, Instant now);
     void aim_tracked(std::span<const std::uint32_t> owners, Instant now, Instant deadline);
     void open_others(std::span<const std::uint32_t> owners, Instant now, Instant deadline);
