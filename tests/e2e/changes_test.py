@@ -11,7 +11,6 @@ import time
 
 import flow_case
 import generation_case
-from lab import town
 
 CHANGES = 10_000 if generation_case.LONG else 200
 PAUSE_AFTER = 400 if generation_case.LONG else 70  # Orders; then what was ordered takes effect.

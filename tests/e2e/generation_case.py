@@ -4,10 +4,9 @@ looks at the same configuration from all sides: the daemon's answer, the kernel'
 """
 
 import contextlib
-import json
 
 import flow_case
-from lab import counted, town, yaml_text
+from lab import counted, rack, town, yaml_text
 from lab.api import Api
 from lab.instance import Instance
 from lab.node import wait_for
@@ -16,6 +15,7 @@ LONG = flow_case.LONG
 TALK, BRIEF_PER_S = (2000, 500) if LONG else (400, 200)
 # The short form leaves the processors some time for what it tests.
 PACKETS_PER_S = counted.FULL if LONG else 300_000
+LATER_VIP = rack.vip4(20)  # In no configuration at first.
 
 
 class GenerationCase(flow_case.FlowCase):
@@ -24,6 +24,14 @@ class GenerationCase(flow_case.FlowCase):
     @classmethod
     def build(cls) -> None:
         super().build()
+        cls.connect()
+
+    @classmethod
+    def connect(cls) -> None:
+        """The other VIP, and the daemon's other sides."""
+        for node in cls.town.backends.values():
+            node.ip(f"addr add {LATER_VIP}/32 dev lo")
+        cls.town.client_node.ip(f"route add {LATER_VIP} via {rack.BALANCER4}")
         cls.api = Api(cls.town.balancer.node)
         cls.instance = Instance(cls.town.balancer.node)
 
@@ -51,6 +59,21 @@ class GenerationCase(flow_case.FlowCase):
         self.assertEqual((self.packets["lost"], self.packets["same"]), (0, True),
                          f"{self.packets}\n{counting.queues()}")
 
+    # Configurations.
+
+    @classmethod
+    def with_later(cls, number: int, document=None) -> dict:
+        """A configuration in which one backend alone answers for the other VIP."""
+        out = cls.document() if document is None else document
+        out["groups"]["later"] = {"backends": [rack.backend4(number)]}
+        out["services"].append({"name": "later", "vip": LATER_VIP, "protocol": "tcp",
+                                "port": town.PORT, "forward": "l2", "group": "later"})
+        return out
+
+    def later(self, source: str = "", seconds: float = 3.0) -> str:
+        """Who answers for the other VIP; "": nobody."""
+        return town.who_answers(self.town.client_node, LATER_VIP, source, seconds)
+
     # Changes.
 
     def post(self, what: str, **body) -> dict:
@@ -69,6 +92,10 @@ class GenerationCase(flow_case.FlowCase):
 
     def order(self, number: int, **what) -> dict:
         return self.api.order(f"{town.GROUP}/{town.backend_entry(number)['address']}", **what)
+
+    def in_force(self) -> dict:
+        """The row of history that is in force."""
+        return next(row for row in self.history() if row["outcome"] in ("in_force", "awaiting"))
 
     # Sides.
 
@@ -104,10 +131,6 @@ class GenerationCase(flow_case.FlowCase):
 
     def figures_of_load(self, name: str, **values) -> None:
         self.figures(name, **values, packets=self.packets, **self.summary(self.last))
-
-
-def dumped(value) -> str:
-    return json.dumps(value, indent=1)
 
 
 main = flow_case.main

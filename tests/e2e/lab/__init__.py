@@ -9,6 +9,7 @@ rack.py        client - router - switch - servers, with sluiced and agents on th
 town.py        many clients, one balancer, backends, floods, with every byte checked
 counted.py     numbered packets, counted at both ends
 api.py         the HTTP API of a node's sluiced
+faults.py      kills a process at a chosen system call, or lets that fail
 instance.py    what of Sluice is pinned on a node
 yaml_text.py   values to YAML, for generated configurations
 """

@@ -72,9 +72,12 @@ class Balancer:
 
     def write(self, text) -> None:
         """Puts a configuration (text or a document) where sluiced reads it."""
+        self.write_to(CONFIG, text)
+
+    def write_to(self, path: pathlib.Path, text) -> None:
         if not isinstance(text, str):
             text = yaml_text.dump(text)
-        writer = self.node.fork("write", CONFIG.write_text, text)
+        writer = self.node.fork("write", path.write_text, text)
         if writer.wait() != 0:
             raise LabError(writer.log())
 

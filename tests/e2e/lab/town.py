@@ -17,6 +17,7 @@ import http.client
 import json
 import signal
 import socket
+import struct
 import time
 
 from . import rack
@@ -250,10 +251,32 @@ def _order(name: str, body: dict) -> None:
                       "status": answer.status, "body": json.loads(text)}), flush=True)
 
 
-def _sources() -> list:
+def who_answers(node: Node, vip: str, source: str = "", seconds: float = 3.0) -> str:
+    """The backend at the other end of a new connection; "" when there is none in that time."""
+    with node.inside():
+        sock = socket.socket(socket.AF_INET6 if ":" in vip else socket.AF_INET, socket.SOCK_STREAM)
+    with sock:
+        sock.settimeout(seconds)
+        try:
+            if source:
+                sock.bind((source, 0))
+            sock.connect((vip, PORT))
+            sock.sendall(struct.pack("=QII", 1, 1, 0))  # Hello, in tests/traffic/stream.h.
+            return sock.recv(16, socket.MSG_WAITALL).rstrip(b"\0").decode()
+        except OSError:
+            return ""
+
+
+def sources(count: int = SOURCES) -> tuple:
+    """Addresses of the clients: IPv4, IPv6."""
     prefix4, prefix6 = SOURCE4.rpartition(".")[0], SOURCE6.rpartition(":")[0]
-    numbers = range(1, SOURCES + 1)
-    return [f"{prefix4}.{n}/32" for n in numbers] + [f"{prefix6}:{n:x}/128 nodad" for n in numbers]
+    numbers = range(1, count + 1)
+    return [f"{prefix4}.{n}" for n in numbers], [f"{prefix6}:{n:x}" for n in numbers]
+
+
+def _sources() -> list:
+    sources4, sources6 = sources()
+    return [f"{each}/32" for each in sources4] + [f"{each}/128 nodad" for each in sources6]
 
 
 def backend_entry(number: int, **settings) -> dict:

@@ -33,18 +33,19 @@ def _insn(code: int, dst: int = 0, src: int = 0, off: int = 0, imm: int = 0) -> 
     return struct.pack("<BBhi", code, dst | src << 4, off, imm)
 
 
-def _load(name: str, program: bytes) -> int:
+def _load(name: str, program: bytes, flags: int = _XDP_HAS_FRAGS) -> int:
     """A descriptor of the loaded program."""
     code = ctypes.create_string_buffer(program, len(program))
     license_text = ctypes.create_string_buffer(b"GPL")
     return _bpf(_PROG_LOAD, struct.pack(
         "<IIQQIIQII16sII", _PROG_TYPE_XDP, len(program) // 8, ctypes.addressof(code),
-        ctypes.addressof(license_text), 0, 0, 0, 0, _XDP_HAS_FRAGS, name.encode(), 0, _ATTACH_XDP))
+        ctypes.addressof(license_text), 0, 0, 0, 0, flags, name.encode(), 0, _ATTACH_XDP))
 
 
-def load_pass(name: str = "lab_pass") -> int:
+def load_pass(name: str = "lab_pass", frags: bool = True) -> int:
     """A program that lets everything through to Linux."""
-    return _load(name, _insn(0xb7, dst=0, imm=XDP_PASS) + _insn(0x95))
+    return _load(name, _insn(0xb7, dst=0, imm=XDP_PASS) + _insn(0x95),
+                 _XDP_HAS_FRAGS if frags else 0)
 
 
 class CountingProgram:

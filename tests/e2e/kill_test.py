@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon is killed at every step of an apply: before each of its system calls that changes something.
+Afterwards either the old or the new configuration is whole, no packet was lost, nothing is left behind.
+
+The short form kills at a few steps of each kind of change, other ones each day; the long form at all.
+"""
+
+import datetime
+import os
+import random
+import signal
+
+import generation_case
+from lab import faults, town, xdp
+from lab.api import Gone, Refused
+from lab.node import wait_for
+
+POINTS = None if generation_case.LONG else 4  # Of each kind of change.
+SEED = int(os.environ.get("SLUICE_SEED") or datetime.date.today().toordinal())
+
+
+class Kills(generation_case.GenerationCase):
+    """Two configurations; each step goes from one to the other."""
+
+    backends = 4
+    first = (1, 2, 3)
+
+    def changes(self, kind: str) -> tuple:
+        """The two configurations, of which one takes the place of the other by that road."""
+        return {"entry": (self.document(), self.document((town.backend_entry(1, weight=3), 2, 3))),
+                "map": (self.document(), self.document((1, 2, 3, 4))),
+                "program": (self.document(), self.with_later(2, self.document(icmp_rate=500))),
+                "rollback": (self.document(), self.with_later(2, self.document(icmp_rate=500))),
+                }[kind]
+
+    def looks(self) -> tuple:
+        """The configuration in force from all sides: what the daemon says, what the kernel's maps
+        say, what packets meet."""
+        return (self.shown(), self.shown("--from", "kernel"), self.later(seconds=0.3),
+                {row["address"]: (row["state"], row["weight"])
+                 for row in self.balancer.json("backend", "list")["backends"]
+                 if row["group"] == town.GROUP and row["state"] != "retired"}.items())
+
+    def test_killed_in_a_change_of_an_entry(self):
+        self.killed_at_every_step("entry")
+
+    def test_killed_in_a_change_of_a_map(self):
+        self.killed_at_every_step("map")
+
+    def test_killed_in_a_change_of_the_program(self):
+        self.killed_at_every_step("program")
+
+    def test_killed_in_a_rollback(self):
+        self.killed_at_every_step("rollback")
+
+    def killed_at_every_step(self, kind: str) -> None:
+        self.seen, self.killed, self.through = set(), 0, 0
+        documents = self.changes(kind)
+        self.known = []
+        for document in documents:
+            self.configure(document)
+            self.known.append(self.looks())
+        self.assertNotEqual(self.known[0], self.known[1])
+        self.state_files = self.files()
+        points = self.points(kind, documents)
+        with self.load(talk=200, brief_per_s=100) as client:
+            for call, number in points:
+                self.one_step(kind, documents, call, number)
+                self.judge(client.report(), f"{kind}: killed before {call} {number}")
+        self.assertGreater(self.killed, 0)
+        self.assert_no_leak()
+        self.figures_of_load(f"killed in a change by {kind}", steps=len(points), killed=self.killed,
+                             ran_through=self.through)
+
+    def points(self, kind: str, documents) -> list:
+        """(system call, number) of every step of both ways; some of them, evenly spread, unless
+        the form is long."""
+        steps = set()
+        for _ in range(2):
+            watch = faults.recorded(self.balancer.node, self.balancer.daemon)
+            self.go(kind, documents)
+            steps |= set(watch.steps())
+        ordered = sorted(steps)
+        if POINTS is None:
+            return ordered
+        random.Random(SEED).shuffle(ordered)
+        print(f"{kind}: {POINTS} of {len(ordered)} steps, SLUICE_SEED={SEED}", flush=True)
+        return ordered[:POINTS]
+
+    def now(self) -> int:
+        """Which of the two configurations is in force, seen from every side."""
+        looks = self.looks()
+        self.assertIn(looks, self.known, "neither the old nor the new configuration")
+        return self.known.index(looks)
+
+    def go(self, kind: str, documents) -> int:
+        """From the one in force to the other one; which that is."""
+        target = 1 - self.now()
+        if kind == "rollback":
+            self.post("rollback")
+        else:
+            self.configure(documents[target], road=kind)
+        return target
+
+    def one_step(self, kind: str, documents, call: str, number: int) -> None:
+        name = f"{kind}: killed before {call} {number}"
+        target = 1 - self.now()
+        self.hold()
+        watch = faults.kill_at(self.balancer.node, self.balancer.daemon, call, number)
+        try:
+            self.go(kind, documents)
+            answered = True
+        except (Gone, Refused) as failed:
+            self.assertIsInstance(failed, Gone, name)
+            answered = False
+        watch.end()
+        if answered and self.balancer.daemon.poll() is None:
+            self.through += 1
+        else:
+            # The answer may have left before the step was reached.
+            self.assertEqual(self.balancer.daemon.wait(), -signal.SIGKILL, name)
+            self.killed += 1
+            self.start()
+        if answered:
+            self.assertEqual(self.now(), target, name)
+        self.assert_clean(name)
+
+    def assert_clean(self, name: str) -> None:
+        """What is there after a start is what history knows of."""
+        self.now()
+        rows = self.history(100)
+        self.assertEqual([row for row in rows if row["outcome"] == "applying"], [], name)
+        self.assertEqual(len([row for row in rows if row["outcome"] == "in_force"]), 1, name)
+        loaded = sorted(row["generation"] for row in rows if row["loaded"])
+        wait_for(lambda: self.instance.generations() == loaded,
+                 f"{name}: pins {self.instance.generations()} of the generations {loaded}", 5)
+        self.assertEqual(self.files(), self.state_files, name)
+        self.hold()
+
+    def files(self) -> set:
+        """Of the state directory, without those of SQLite's that come and go."""
+        directory = f"/proc/{self.balancer.node.holder}/root/run/sluice/state"
+        return {name for name in os.listdir(directory)
+                if not name.endswith(("-wal", "-shm", "-journal"))}
+
+    def hold(self) -> None:
+        """Remembers every object that there is now."""
+        self.seen |= self.instance.objects() | xdp.ids_of(self.balancer.daemon.pid)
+
+    def assert_no_leak(self) -> None:
+        """Of all that ever was only that is left which has an owner now."""
+        def orphans() -> set:
+            return xdp.alive(self.seen) - self.instance.objects() - xdp.ids_of(
+                self.balancer.daemon.pid)
+        wait_for(lambda: not orphans(), "end of everything that nobody owns", 20, 0.2)
+
+
+if __name__ == "__main__":
+    generation_case.main()

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kills a process at a chosen step of what it does: just before its Nth system call of a kind, which
+therefore does not happen; or lets that call fail. strace does it; between two system calls a process
+changes nothing that outlives it but its mapped memory.
+"""
+
+import re
+
+from . import rack
+from .node import Node, Process, wait_for
+
+# Those that change something outside of the process, or may.
+CALLS = ("bpf", "openat", "rename", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir",
+         "ftruncate", "fsync", "fdatasync", "pwrite64", "write", "sendmsg", "sendto")
+
+
+_QUESTIONS = {"BPF_MAP_LOOKUP_ELEM", "BPF_MAP_LOOKUP_BATCH", "BPF_MAP_GET_NEXT_KEY",
+              "BPF_OBJ_GET_INFO_BY_FD", "BPF_OBJ_GET"}
+
+
+class Watch:
+    """strace on a running process, from now until `end`, or until the process ends."""
+
+    def __init__(self, node: Node, process: Process, *options: str):
+        self.tracee = process
+        self._trace = node.lab_path("strace")
+        self.process = node.spawn("strace", rack.tool("strace"), "-f", "-p", process.pid, "-o",
+                                  self._trace, *options)
+        wait_for(lambda: "attached" in self.process.log() or self.process.poll() is not None,
+                 "strace to attach")
+        if self.process.poll() is not None:
+            raise AssertionError(f"strace: {self.process.log()}")
+
+    def end(self) -> None:
+        """Lets the process go on alone."""
+        if self.process.poll() is None:
+            self.process.stop()
+
+    def steps(self) -> list:
+        """(system call, number): those of each thread, without what only asks, none twice."""
+        self.end()
+        made: dict = {}
+        steps = set()
+        for line in self._trace.read_text(errors="replace").splitlines():
+            found = re.match(r"(\d+) +(\w+)\((\w*)", line)
+            if not found:
+                continue
+            thread, call, first = found.groups()
+            made[thread, call] = made.get((thread, call), 0) + 1
+            if not (call == "bpf" and first in _QUESTIONS or call == "openat" and
+                    "O_CREAT" not in line):
+                steps.add((call, made[thread, call]))
+        return sorted(steps)
+
+
+def recorded(node: Node, process: Process) -> Watch:
+    return Watch(node, process, "-e", "trace=" + ",".join(CALLS))
+
+
+def fail_at(node: Node, process: Process, call: str, number: int, error: str) -> Watch:
+    """Its `number`th call from now on does nothing and fails with that error ("ENOSPC")."""
+    return Watch(node, process, "-e", f"trace={call}",
+                 "-e", f"inject={call}:error={error}:when={number}")
+
+
+def kill_at(node: Node, process: Process, call: str, number: int) -> Watch:
+    """SIGKILL instead of its `number`th call from now on."""
+    return Watch(node, process, "-e", f"trace={call}",
+                 "-e", f"inject={call}:signal=SIGKILL:when={number}")
