@@ -33,10 +33,10 @@ struct MetaSource {
     const config::Config& config;
     const Image& image;
     const IdStore& ids;
-    std::uint32_t generation = 0;                    ///< Of the configuration, in history.
-    std::string digest;                              ///< Of its text.
-    std::chrono::system_clock::time_point built_at;  ///< Kept in whole seconds.
-    CodeDigests code;
+    std::uint32_t generation = 0;                      ///< Of the configuration, in history.
+    std::string digest{};                              ///< Of its text.
+    std::chrono::system_clock::time_point built_at{};  ///< Kept in whole seconds.
+    CodeDigests code{};
 };
 
 std::string to_meta(const MetaSource& source);
