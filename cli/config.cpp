@@ -12,6 +12,8 @@
 #include "base/exit_code.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
+#include "cli/history.h"
+#include "cli/kernel_config.h"
 
 namespace sluice::cli {
 
@@ -32,6 +34,11 @@ Result<int> run_config_check(const Options& options) {
 }
 
 Result<int> run_config_show(const Options& options) {
+    if (!options.config.from.empty()) return show_from_kernel(options);
+    if (options.config.check)
+        return usage_error(make_error(Errc::invalid, "--check compares what --from kernel shows"),
+                           "config show");
+    if (options.config.generation > 0) return show_generation(options);
     const Json document = SLC_TRY(fetch(options, "/api/v1/config"), "config show");
     if (is_document(options.format)) {
         print_document(document, options.format);

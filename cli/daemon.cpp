@@ -17,6 +17,13 @@ Result<Json> fetch(const Options& options, const std::string& target) {
     return parse_document(*body);
 }
 
+Result<Json> send(const Options& options, const std::string& target, const std::string& body) {
+    // A node with 100,000 backends proves a change for some seconds.
+    auto answer = api::Client(options.socket, std::chrono::minutes(10)).post(target, body);
+    if (!answer) return fail(std::move(answer).error());
+    return parse_document(*answer);
+}
+
 void print_facts(const std::vector<std::pair<std::string, std::string>>& facts) {
     std::size_t width = 0;
     for (const auto& [name, value] : facts) width = std::max(width, name.size());

@@ -17,6 +17,9 @@ void print_facts(const std::vector<std::pair<std::string, std::string>>& facts);
 /// The daemon's document at `target`, of a schema that this command knows.
 Result<Json> fetch(const Options& options, const std::string& target);
 
+/// The same of a change, which may take its time.
+Result<Json> send(const Options& options, const std::string& target, const std::string& body);
+
 /// "web/10.0.0.5": what the CLI and the API call the backend of this document.
 std::string backend_name(const Json& backend);
 /// No backend `options.name`: says which one comes closest. Other errors stay as they are.

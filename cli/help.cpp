@@ -90,8 +90,8 @@ std::string cli_reference(const CommandInfo& program) {
         "# Command line: sluice\n\n"
         "<!-- Made by `sluice reference cli`; a test compares it. Do not edit. -->\n\n"
         "Options of the program go before or after the command. Exit codes: 0 done, 1 failed,\n"
-        "3 configuration invalid, 4 daemon unreachable, 5 not found or conflict, 6 degraded,\n"
-        "64 usage.\n";
+        "2 changes pending (with --detailed-exitcode), 3 configuration invalid, 4 daemon\n"
+        "unreachable, 5 not found or conflict, 6 degraded, 64 usage.\n";
     put_markdown(out, program, program.name);
     return out;
 }

@@ -14,6 +14,7 @@
 
 #include "base/duration.h"
 #include "base/version.h"
+#include "cli/canary.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "sluice/limits.h"
@@ -26,6 +27,7 @@ constexpr const char* kHidden = "";  ///< CLI11's group of what no help shows.
 const std::vector<std::string> kFormats = {"table", "wide", "json", "yaml"};
 const std::vector<std::string> kShells = {"bash", "zsh", "fish"};
 const std::vector<std::string> kXdpModes = {"auto", "native", "generic"};
+const std::vector<std::string> kRoads = {"entry", "map", "program"};
 const std::vector<std::string> kStates = {"ready", "drain", "maint", "down"};
 const std::vector<std::string> kFlowClasses = {"embryonic", "established", "closing", "datagram"};
 
@@ -100,16 +102,22 @@ CLI::Validator whole_number(std::uint64_t least, std::uint64_t most, const std::
         "", "");
 }
 
+/// A word that must be one for `parse`, whose error ends a sentence that begins with the word.
+template <typename Parse>
+CLI::Validator parsed_by(Parse parse) {
+    return CLI::Validator(
+        [parse](std::string& word) {
+            const auto parsed = parse(word);
+            return parsed ? std::string() : fmt::format("'{}' {}", word, parsed.error().what);
+        },
+        "", "");
+}
+
 CLI::Option* add_duration(CLI::App* app, const std::string& name, std::string& value,
                           const std::string& text) {
     return app->add_option(name, value, text)
         ->type_name("DURATION")
-        ->check(CLI::Validator(
-            [](std::string& word) {
-                const auto parsed = parse_duration(word);
-                return parsed ? std::string() : fmt::format("'{}' {}", word, parsed.error().what);
-            },
-            "", ""));
+        ->check(parsed_by(parse_duration));
 }
 
 void add_backend_operand(Tree& tree, CLI::App* app) {
@@ -216,6 +224,106 @@ void add_views(Tree& tree) {
         ->add_flag("-a,--all", options.all, "Also the reasons that never happened");
 }
 
+void add_message(CLI::App* app, ConfigOptions& options) {
+    app->add_option("-m,--message", options.message, "Why, for the history")->type_name("TEXT");
+    app->add_option("--author", options.author, "Who, for the history (default: the unix user)")
+        ->type_name("NAME");
+}
+
+void add_source(CLI::App* app, ConfigOptions& options) {
+    app->add_option("FILE", options.file,
+                    "The configuration, - for standard input (default: the daemon's own file)");
+}
+
+void add_road(Tree& tree, CLI::App* app) {
+    tree.allow(app->add_option("--road", tree.options.config.road,
+                               "Take this road, if it is consistent: entry, map or program")
+                   ->type_name("ROAD"),
+               kRoads);
+}
+
+void add_detailed(CLI::App* app, ConfigOptions& options) {
+    app->add_flag("--detailed-exitcode", options.detailed_exit_code,
+                  "Exit with 2 when there is something to change");
+}
+
+void add_generation(CLI::App* app, ConfigOptions& options, const std::string& text) {
+    app->add_option("GENERATION", options.generation, text)
+        ->type_name("GENERATION")
+        ->check(whole_number(1, std::numeric_limits<std::uint32_t>::max(), "generation"));
+}
+
+void add_changes(Tree& tree, CLI::App& config) {
+    ConfigOptions& options = tree.options.config;
+    CLI::App* plan = tree.verb(config, "plan", run_config_plan,
+                               "What a configuration would change, by which road, and what its "
+                               "tests say; nothing is touched");
+    add_source(plan, options);
+    add_road(tree, plan);
+    add_detailed(plan, options);
+    CLI::App* diff = tree.verb(config, "diff", run_config_diff,
+                               "What differs between a file and what runs, overrides included");
+    add_source(diff, options);
+    add_detailed(diff, options);
+    CLI::App* apply = tree.verb(config, "apply", run_config_apply,
+                                "Put a configuration into force, whole or not at all");
+    add_source(apply, options);
+    apply->add_flag("--dry-run", options.dry_run, "Plan and prove it only, as `config plan` does");
+    add_duration(apply, "--confirm-within", options.confirm_within,
+                 "Undo the change unless it is confirmed within this time");
+    add_road(tree, apply);
+    apply
+        ->add_option("--canary", options.canary,
+                     "First for a part of the packets: interface=eth1[,eth2] or share=5%")
+        ->type_name("PART")
+        ->check(parsed_by(parse_canary));
+    add_message(apply, options);
+    tree.verb(config, "confirm", run_config_confirm, "The change that waits for it stays");
+    CLI::App* rollback =
+        tree.verb(config, "rollback", run_config_rollback, "Back to an earlier generation");
+    add_generation(rollback, options, "Which one (default: the one before the one in force)");
+    add_message(rollback, options);
+    CLI::App* canary = tree.noun(config, "canary", "A generation that takes a part of the packets");
+    tree.verb(*canary, "show", run_canary_show, "What it takes, and its counters beside the rest's");
+    tree.verb(*canary, "promote", run_canary_promote, "It takes all packets");
+    tree.verb(*canary, "back", run_canary_back, "It takes none any more");
+}
+
+void add_bpffs(Tree& tree, CLI::App* app) {
+    app->add_option("--bpffs", tree.options.instance.bpffs,
+                    "Directory of the instances' pins (default /sys/fs/bpf/sluice)")
+        ->type_name("DIR");
+}
+
+void add_node(Tree& tree, CLI::App* app) {
+    app->add_option("--node", tree.options.instance.node,
+                    "Name of the instance, where there are several")
+        ->type_name("NODE");
+}
+
+void add_config_views(Tree& tree, CLI::App& config) {
+    ConfigOptions& options = tree.options.config;
+    CLI::App* history = tree.verb(config, "history", run_config_history,
+                                  "What was applied, by whom, and what became of it");
+    history->add_option("--limit", options.limit, "At most this many, newest first (default 20)")
+        ->type_name("N")
+        ->check(whole_number(1, 10'000, "number of generations"));
+    CLI::App* show = tree.verb(config, "show", run_config_show,
+                               "Print a configuration, without the ring secret");
+    add_generation(show, options, "Which one (default: the one in force)");
+    tree.allow(show->add_option("--from", options.from,
+                                "kernel: what the tables in the kernel say; needs root, no daemon")
+                   ->type_name("SOURCE"),
+               {"kernel"});
+    show->add_flag("--check", options.check,
+                   "With --from kernel: compare it with the history; 5 when they differ");
+    add_node(tree, show);
+    add_bpffs(tree, show);
+    show->add_option("--state-dir", tree.options.instance.state_dir,
+                     "Where the history is, for --check (default /var/lib/sluice)")
+        ->type_name("DIR");
+}
+
 void add_config(Tree& tree) {
     CLI::App& app = tree.app;
     Options& options = tree.options;
@@ -225,8 +333,8 @@ void add_config(Tree& tree) {
     add_file(check, options.config_file,
              "File to check, - for standard input (default /etc/sluice/sluice.yaml)");
     check->add_option("FILE", options.config_file, "The same, as an operand");
-    tree.verb(*config, "show", run_config_show,
-              "Print the configuration in force, without the ring secret");
+    add_changes(tree, *config);
+    add_config_views(tree, *config);
     tree.verb(app, "reload", run_reload, "Have sluiced read its configuration file again")
         ->add_flag("-w,--wait", options.wait, "Return when it is in force, or say why it is not");
     tree.verb(app, "doctor", run_doctor,
@@ -234,6 +342,23 @@ void add_config(Tree& tree) {
         ->add_option("-i,--interface", options.interfaces,
                      "Interface to look at; may be repeated (default: all)")
         ->type_name("IFACE");
+}
+
+void add_instances(Tree& tree) {
+    CLI::App* instance =
+        tree.noun(tree.app, "instance", "What of Sluice is in the kernel; needs root, no daemon");
+    add_bpffs(tree, tree.verb(*instance, "list", run_instance_list,
+                              "All instances of this machine, also those left behind"));
+    CLI::App* remove = tree.verb(*instance, "remove", run_instance_remove,
+                                 "Remove one: programs, tables, flows, counters");
+    remove->add_option("NAME", tree.options.name, "Its node's name")
+        ->required()
+        ->type_name("NODE");
+    add_bpffs(tree, remove);
+    CLI::App* detach = tree.verb(tree.app, "detach", run_detach,
+                                 "Remove everything of a node from the kernel; needs root");
+    add_node(tree, detach);
+    add_bpffs(tree, detach);
 }
 
 /// Where an agent's configuration comes from: a file, or flags.
@@ -305,6 +430,7 @@ std::unique_ptr<Tree> build_tree() {
     add_views(*tree);
     add_flows(*tree);
     add_config(*tree);
+    add_instances(*tree);
     add_agent(*tree);
     add_tools(*tree);
     return tree;

@@ -45,6 +45,29 @@ struct FlowOptions {
     std::string id;
 };
 
+/// A change of the configuration; what is empty or 0 was not given.
+struct ConfigOptions {
+    std::string file;  ///< Empty: the daemon's own; "-": standard input.
+    std::string message;
+    std::string author;
+    std::string confirm_within;  ///< A duration.
+    std::string road;
+    std::string canary;  ///< "interface=eth1,eth2" or "share=5%".
+    bool dry_run = false;
+    bool detailed_exit_code = false;
+    std::uint32_t generation = 0;
+    std::uint32_t limit = 20;
+    std::string from;    ///< "kernel", or the daemon.
+    bool check = false;  ///< What the kernel has is compared with the history.
+};
+
+/// Where an instance is found without a daemon.
+struct InstanceOptions {
+    std::string node;
+    std::string bpffs = "/sys/fs/bpf/sluice";
+    std::string state_dir = "/var/lib/sluice";
+};
+
 struct Options {
     std::string socket = "/run/sluice/sluice.sock";
     Format format = Format::table;
@@ -56,6 +79,8 @@ struct Options {
     AgentOptions agent;
     BackendOptions backend;
     FlowOptions flow;
+    ConfigOptions config;
+    InstanceOptions instance;
 };
 
 /// Carries a command out: the process's exit code, or the error to print.

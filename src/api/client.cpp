@@ -265,9 +265,14 @@ Result<std::string> Client::ask(const std::string& method, const std::string& ta
                                 const std::string& body) const {
     const auto deadline = Clock::now() + timeout_;
     const UniqueFd fd = SLC_TRY(connect_to(socket_path_, deadline), socket_path_);
-    SLC_CHECK(send_all(fd.get(), request_text(method, target, body), deadline), socket_path_);
-    const std::string bytes = SLC_TRY(receive_all(fd.get(), deadline), socket_path_);
-    return read_answer(bytes);
+    auto sent = send_all(fd.get(), request_text(method, target, body), deadline);
+    // A daemon that takes no more may have said why before it closed.
+    const bool is_cut = !sent && (sent.error().sys == EPIPE || sent.error().sys == ECONNRESET);
+    if (!sent && !is_cut) return fail(std::move(sent).error().in(socket_path_));
+    const auto bytes = receive_all(fd.get(), deadline);
+    if (is_cut && (!bytes || bytes->empty())) return fail(std::move(sent).error().in(socket_path_));
+    if (!bytes) return fail(Error(bytes.error()).in(socket_path_));
+    return read_answer(*bytes);
 }
 
 }  // namespace sluice::api

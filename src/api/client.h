@@ -21,7 +21,10 @@ class Client {
     /// The body of a 2xx answer. Errc::unreachable when nobody answers within the timeout, or may
     /// not be asked; what the daemon refused comes back as the Error it sent.
     Result<std::string> get(const std::string& target) const { return ask("GET", target); }
-    Result<std::string> post(const std::string& target) const { return ask("POST", target); }
+    /// With a JSON body, or none.
+    Result<std::string> post(const std::string& target, const std::string& body = {}) const {
+        return ask("POST", target, body);
+    }
     /// With a JSON body.
     Result<std::string> patch(const std::string& target, const std::string& body) const {
         return ask("PATCH", target, body);

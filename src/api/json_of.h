@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// What json.cpp and flow_json.cpp share. No other file includes it.
+/// What json.cpp, flow_json.cpp and config_json.cpp share. No other file includes it.
 
 #include <nlohmann/json.hpp>
 #include <string>

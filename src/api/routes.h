@@ -13,8 +13,11 @@
 ///   POST  /api/v1/flows/purge?...         forgets them
 ///   GET   /api/v1/flow?tuple=...[&id=...] where a packet would go, and why
 ///   POST  /api/v1/reload[?wait=1]         with wait, answers when it is in force or refused
+///   /api/v1/config/...                    changes of the configuration: api/config_routes.h
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,7 +31,8 @@ namespace sluice::api {
 struct Request {
     std::string method;  ///< "GET".
     std::string target;  ///< As received: percent-encoded, with its query.
-    std::string body;    ///< Only PATCH reads it.
+    std::string body;    ///< PATCH and the requests about configurations read it.
+    std::string peer{};  ///< Who asks, when a request does not say it: "uid 1000".
 };
 
 struct Response {
@@ -42,6 +46,9 @@ struct Response {
 };
 
 Response answer(const Request& request, control::NodeView& node);
+
+/// Bytes of body that a request to this target may have, where it may have more than others.
+std::optional<std::uint64_t> max_body_len(std::string_view target);
 
 Response error_response(const Error& error, unsigned status);
 /// What HTTP calls an error of the node.

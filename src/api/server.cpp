@@ -74,6 +74,7 @@ struct Server::Impl {
     std::deque<std::shared_ptr<Connection>> stepping;
     bool accepting = false;
     bool is_turn_asked = false;
+    std::uint64_t large_bodies = 0;  ///< Bytes that requests have been given room for.
     /// Handlers that asio holds look here first: they may outlive the server, not its loop.
     std::shared_ptr<Impl*> self = std::make_shared<Impl*>(this);
 };
@@ -93,12 +94,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void read() {
         parser_.emplace();
         parser_->header_limit(server_->options.max_header_len);
-        parser_->body_limit(server_->options.max_body_len);
+        parser_->body_limit(boost::none);  // Until the head has said what the body is for.
         stream_.expires_after(server_->options.read_timeout);
         waits_since_ = Clock::now();
-        http::async_read(
+        http::async_read_header(
             stream_, buffer_, *parser_,
-            [self = shared_from_this()](error_code error, std::size_t) { self->on_read(error); });
+            [self = shared_from_this()](error_code error, std::size_t) { self->on_head(error); });
     }
 
     /// The server is going away: no more of its members may be touched.
@@ -118,6 +119,34 @@ class Connection : public std::enable_shared_from_this<Connection> {
     using Stream =
         beast::basic_stream<Protocol, asio::any_io_executor, beast::unlimited_rate_policy>;
 
+    void on_head(error_code error) {
+        if (server_ == nullptr) return;
+        waits_since_.reset();
+        if (error) return refuse(error);
+        const std::uint64_t len = parser_->content_length().value_or(0);
+        std::uint64_t most = server_->options.max_body_len;
+        if (len > most) {
+            const std::string target(parser_->get().target());
+            most = std::max(most, max_body_len(target).value_or(most));
+            if (len > most) return refuse_body(most);
+            if (!take_room(len)) return refuse_room();
+        }
+        parser_->body_limit(most);
+        waits_since_ = Clock::now();
+        http::async_read(
+            stream_, buffer_, *parser_,
+            [self = shared_from_this()](error_code failed, std::size_t) { self->on_read(failed); });
+    }
+
+    /// Room for a large body, until leave_room().
+    [[nodiscard]] bool take_room(std::uint64_t len) {
+        if (server_->large_bodies + len > server_->options.max_large_bodies) return false;
+        server_->large_bodies += len;
+        room_ = len;
+        return true;
+    }
+    void leave_room() { server_->large_bodies -= std::exchange(room_, 0); }
+
     void on_read(error_code error) {
         if (server_ == nullptr) return;
         waits_since_.reset();
@@ -125,10 +154,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
             refuse(error);
             return;
         }
-        const auto& message = parser_->get();
+        auto& message = parser_->get();
         request_ = {std::string(message.method_string()), std::string(message.target()),
-                    message.body()};
+                    std::move(message.body()), fmt::format("uid {}", peer_.uid)};
         Response response = answer(request_, server_->node);
+        request_.body = {};  // Of its length nothing stays.
+        leave_room();
         version_ = message.version();
         if (response.pass) {
             pass_ = std::move(response.pass);
@@ -208,11 +239,22 @@ class Connection : public std::enable_shared_from_this<Connection> {
         if (error == http::error::header_limit)
             return write_error("the request's headers are too long", 431);
         if (error == http::error::body_limit || error == http::error::buffer_overflow)
-            return write_error("the request's body is too long", 413);
+            return refuse_body(server_->options.max_body_len);
         if (error == http::error::end_of_stream || error == beast::error::timeout ||
             error.category() != http::make_error_code(http::error::bad_method).category())
             return close();
         write_error("the request is not HTTP/1.1: " + error.message(), 400);
+    }
+
+    void refuse_body(std::uint64_t most) {
+        write_error(fmt::format("the request's body is too long: more than {} bytes", most), 413);
+    }
+
+    void refuse_room() {
+        write(error_response(make_error(Errc::limit, "other large requests are being answered",
+                                        "try again"),
+                             status_of(Errc::limit)),
+              false);
     }
 
     void write_error(std::string what, unsigned status) {
@@ -252,7 +294,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::optional<http::request_parser<http::string_body>> parser_;
     http::response<http::string_body> answer_;
     std::optional<Clock::time_point> waits_since_;
-    Request request_;  ///< The last one, without what a peer may still send.
+    Request request_;         ///< The last one, without what a peer may still send.
+    std::uint64_t room_ = 0;  ///< Of this request's body, if it is a large one.
     unsigned version_ = 11;
     std::unique_ptr<FlowPass> pass_;
     std::string piece_;      ///< Of the stream, on its way.
@@ -284,6 +327,7 @@ void Connection::close() {
     error_code ignored;
     stream_.socket().shutdown(Protocol::socket::shutdown_both, ignored);
     stream_.close();
+    leave_room();
     Server::Impl* server = std::exchange(server_, nullptr);
     server->connections.erase(shared_from_this());
     server->ended();

@@ -11,6 +11,10 @@
 /// `patience`: the one that has waited longest is closed then, so that peers which send half a
 /// request, or do not take their answer, cannot keep others out.
 ///
+/// Bodies are short, but for those that carry a configuration (max_body_len in api/routes.h): such
+/// a body must say its length in front, and all that are being received or answered at one time
+/// share `max_large_bodies`; who finds no room is told so at once.
+///
 /// What takes many steps (api/flow_pass.h) takes one of them in a turn of the loop, whoever and how
 /// many ask, and stops when its client leaves.
 
@@ -32,6 +36,7 @@ struct ServerOptions {
     std::size_t max_connections = 64;
     std::uint32_t max_header_len = 8192;  ///< Bytes of request line and headers.
     std::uint64_t max_body_len = 65536;
+    std::uint64_t max_large_bodies = std::uint64_t{128} << 20;  ///< Bytes, together.
     std::chrono::milliseconds read_timeout{10'000};  ///< For one whole request, idle time included.
     std::chrono::milliseconds write_timeout{30'000};
     /// For a client of a stream to take the next piece: a person may be reading it.

@@ -10,6 +10,7 @@ namespace sluice {
 enum ExitCode : int {
     kExitDone = 0,
     kExitFailed = 1,
+    kExitPending = 2,      ///< Changes are pending; only with --detailed-exitcode.
     kExitInvalid = 3,      ///< The configuration is invalid.
     kExitUnreachable = 4,  ///< The daemon does not answer.
     kExitNotFound = 5,     ///< No such thing, or it is held by somebody else.

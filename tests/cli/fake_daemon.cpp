@@ -22,7 +22,9 @@ int main(int argc, char** argv) {
                                                  {"degraded", Scene::degraded},
                                                  {"crowded", Scene::crowded},
                                                  {"changing", Scene::changing},
-                                                 {"empty", Scene::empty}};
+                                                 {"empty", Scene::empty},
+                                                 {"awaiting", Scene::awaiting},
+                                                 {"canary", Scene::canary}};
     if (argc < 3 || argc > 4 || !scenes.contains(argv[2])) {
         std::fprintf(stderr, "usage: fake_daemon SOCKET SCENE [FLOWS]\n");
         return 64;

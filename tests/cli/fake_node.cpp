@@ -182,6 +182,8 @@ NodeStatus empty() {
 NodeStatus make_status(Scene scene) {
     switch (scene) {
         case Scene::healthy:
+        case Scene::awaiting:
+        case Scene::canary:
             return healthy();
         case Scene::degraded:
             return degraded();
@@ -193,6 +195,11 @@ NodeStatus make_status(Scene scene) {
             return empty();
     }
     return {};
+}
+
+NodeSummary FakeNode::summary() const {
+    return {status_.node,        status_.generation,      status_.config_digest,
+            status_.config_file, status_.services.size(), status_.backends.size()};
 }
 
 Result<void> FakeNode::reload() {

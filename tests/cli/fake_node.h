@@ -9,6 +9,7 @@
 #include <string>
 
 #include "control/status.h"
+#include "tests/cli/fake_configurations.h"
 
 namespace sluice::test {
 
@@ -18,6 +19,8 @@ enum class Scene {
     crowded,   ///< More services and problems than fit a screen.
     changing,  ///< Overrides, a drain with an open window, a retired backend, a fuller flow table.
     empty,     ///< Started; no configuration in force.
+    awaiting,  ///< As healthy; generation 3 waits for its confirmation.
+    canary,    ///< As healthy; generation 4 is a canary.
 };
 
 control::NodeStatus make_status(Scene scene);
@@ -36,9 +39,10 @@ struct FakeFlows {
 class FakeNode : public control::NodeView {
  public:
     explicit FakeNode(Scene scene, FakeFlows flows = {})
-        : status_(make_status(scene)), flows_(flows) {}
+        : configured(waiting_in(scene)), status_(make_status(scene)), flows_(flows) {}
 
     control::NodeStatus status() override { return status_; }
+    [[nodiscard]] control::NodeSummary summary() const override;
     /// Counts a generation up; in the degraded scene it is refused like a file with an error.
     Result<void> reload() override;
     std::string config_text() override;
@@ -50,13 +54,19 @@ class FakeNode : public control::NodeView {
     /// By the destination port: 80 is in transition, 443 not, 81 no port, others not ours.
     Result<control::FlowAnswer> flow(const control::FlowTuple& tuple) override;
     control::MapsStatus maps() override;
+    control::Configurations& configurations() override { return configured; }
 
     int reloads = 0;
+    FakeConfigurations configured;
     control::BackendOrder last_order;
     std::atomic<std::uint64_t> steps = 0;  ///< Of passes through the flow table.
     std::atomic<std::uint64_t> purged = 0;
 
  private:
+    static Waiting waiting_in(Scene scene) {
+        if (scene == Scene::awaiting) return Waiting::confirmation;
+        return scene == Scene::canary ? Waiting::canary : Waiting::nothing;
+    }
     control::BackendStatus* find(const std::string& owner, const IpAddress& address);
 
     control::NodeStatus status_;

@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
-EXIT_CODES = ["0", "1", "3", "4", "5", "6", "64"]
+EXIT_CODES = ["0", "1", "2", "3", "4", "5", "6", "64"]
 
 
 def run(*command, stdin=""):
@@ -79,8 +79,15 @@ def check_sluiced_page(sluiced, problems):
 
 
 def check_api_page(problems):
-    """Every field that a document of the golden files has is explained."""
+    """Every path that the server knows is listed, and every field that a document of the golden
+    files has is explained."""
     page = (TOP / "docs" / "reference" / "api.md").read_text()
+    code = "".join(file.read_text() for file in (TOP / "src" / "api").glob("*routes.cpp"))
+    paths = set(re.findall(r"\"(/(?:livez|readyz|api/v1/[a-z/]+[a-z]))/?\"", code))
+    assert len(paths) > 20, "the routes were not understood"
+    for path in sorted(paths):
+        if not re.search(rf"{path}\b", page):
+            problems.append(f"docs/reference/api.md does not list {path}")
     golden = sorted((TOP / "tests" / "golden" / "cli").glob("*_json.txt"))
     fields = set(re.findall(r"^ *\"([a-z0-9_]+)\":", "".join(f.read_text() for f in golden), re.M))
     assert len(fields) > 40, "the golden files were not understood"
@@ -137,6 +144,12 @@ BASH_COMPLETIONS = {
     "sluice flow list --l": ["--limit"],
     "sluice agent run --xdp-mode n": ["native"],
     "sluice agent run --k": ["--keep"],
+    "sluice config apply --road e": ["entry"],
+    "sluice config apply --c": ["--canary", "--confirm-within"],
+    "sluice config canary p": ["promote"],
+    "sluice config show --from ": ["kernel"],
+    "sluice config ro": ["rollback"],
+    "sluice instance r": ["remove"],
 }
 
 

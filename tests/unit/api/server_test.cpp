@@ -174,6 +174,79 @@ TEST(Server, what_is_too_long_or_no_http_is_refused_by_name) {
     }
 }
 
+/// A plan's body of some length.
+std::string plan_body(std::size_t len) {
+    return R"({"text": ")" + std::string(len, 'x') + R"("})";
+}
+
+TEST(Server, a_configuration_of_many_backends_is_taken_and_leaves_its_room) {
+    const TempDir dir;
+    ServerOptions options = options_for(dir);
+    options.max_large_bodies = 12'000'000;
+    const Running running(options);
+    const Client client(options.socket_path);
+    const std::string body = plan_body(10'000'000);
+    for (int round = 0; round < 3; ++round) {
+        const auto answer = client.post("/api/v1/config/plan", body);
+        ASSERT_TRUE(answer.has_value()) << answer.error().what;
+        EXPECT_EQ(nlohmann::json::parse(*answer)["base"], 3);
+    }
+}
+
+TEST(Server, a_body_beyond_its_bound_is_refused_by_the_bound) {
+    const TempDir dir;
+    ServerOptions options = options_for(dir);
+    options.max_large_bodies = 1'000'000;
+    const Running running(options);
+    const Client client(options.socket_path);
+    struct Case {
+        const char* name;
+        const char* target;
+        std::size_t len;
+        Errc code;
+        const char* message;
+    };
+    const Case cases[] = {
+        {"what_carries_no_configuration", "/api/v1/reload", 2'000'000, Errc::invalid,
+         "the request's body is too long: more than 65536 bytes"},
+        {"what_carries_no_configuration_either", "/api/v1/config/rollback", 100'000, Errc::invalid,
+         "the request's body is too long: more than 65536 bytes"},
+        {"a_configuration", "/api/v1/config/apply", std::size_t{65} << 20, Errc::invalid,
+         "the request's body is too long: more than 67108864 bytes"},
+        {"a_configuration_without_room", "/api/v1/config/apply", 2'000'000, Errc::limit,
+         "other large requests are being answered"},
+    };
+    for (const Case& test : cases) {
+        const auto answer = client.post(test.target, plan_body(test.len));
+        ASSERT_FALSE(answer.has_value()) << test.name;
+        EXPECT_EQ(answer.error().code, test.code) << test.name;
+        EXPECT_EQ(answer.error().what, test.message) << test.name;
+    }
+    EXPECT_TRUE(client.post("/api/v1/config/plan", plan_body(900'000)).has_value());
+}
+
+TEST(Server, a_peer_that_leaves_in_the_middle_of_a_large_body_leaves_its_room) {
+    const TempDir dir;
+    ServerOptions options = options_for(dir);
+    options.max_large_bodies = 1'000'000;
+    const Running running(options);
+    const Client client(options.socket_path);
+    const std::string head =
+        "POST /api/v1/config/plan HTTP/1.1\r\nContent-Length: 900000\r\n\r\n" +
+        std::string(1000, ' ');
+    {
+        const UniqueFd peer = connect_to(options.socket_path);
+        send_bytes(peer.get(), head);
+        // Until its room is taken; it may not be at once.
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        while (client.post("/api/v1/config/plan", plan_body(900'000)).has_value())
+            ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    }
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!client.post("/api/v1/config/plan", plan_body(900'000)).has_value())
+        ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+}
+
 TEST(Server, a_wrong_method_is_answered_with_the_right_one) {
     const TempDir dir;
     const Running running(options_for(dir));
@@ -227,6 +300,7 @@ TEST(Server, mutated_requests_never_stop_it) {
         "GET /api/v1/services/web HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         "POST /api/v1/reload?wait=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nabcd",
         "POST /api/v1/reload HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n",
+        "POST /api/v1/config/plan HTTP/1.1\r\nContent-Length: 13\r\n\r\n{\"text\": \"x\"}",
     };
     std::mt19937 random(20260101);
     for (int round = 0; round < 2000; ++round) {
