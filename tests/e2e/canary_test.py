@@ -90,16 +90,18 @@ class Canary(generation_case.GenerationCase):
         self.figures_of_load("canary by share", share=0.5,
                              canary_of_32=list(takers.values()).count("b2"))
 
-    def test_a_canary_outlives_the_daemon(self):
-        with self.load():
+    def test_a_canary_goes_on_without_a_daemon_and_ends_with_the_next_one(self):
+        with self.load() as client:
             generation = self.begin(share=0.5)
             takers = self.takers()
             self.balancer.daemon.kill()
             self.assertEqual(self.takers(), takers)
             self.start()
-            self.assertEqual(self.takers(), takers)
-            self.assertEqual(self.status()["generation"], generation)
-            self.end("back", generation)
+            self.assert_over()
+            self.assertEqual(set(self.takers().values()), {"b1"})
+            outcomes = {row["generation"]: row["outcome"] for row in self.history()}
+            self.assertEqual(outcomes[generation], "withdrawn")
+            self.judge(self.live(client, 1), "after a restart")
 
     def test_nothing_else_is_applied_beside_a_canary(self):
         generation = self.begin(interfaces=["eth1"])

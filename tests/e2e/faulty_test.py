@@ -14,7 +14,7 @@ import random
 import resource
 
 import generation_case
-from lab import faults, town, xdp, yaml_text
+from lab import faults, rack, town, xdp, yaml_text
 from lab.api import Refused
 from lab.node import wait_for
 
@@ -94,8 +94,8 @@ class Faulty(generation_case.GenerationCase):
     def build(cls) -> None:
         cls.rack = cls.town = town.Town(cls.lab, cls.backends)
         node = cls.town.balancer.node
-        node.run("mkdir", "-p", "/run/sluice/state")
-        node.run("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", "/run/sluice/state")
+        node.run("mkdir", "-p", rack.STATE)
+        node.run("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", rack.STATE)
         cls.balancer = cls.town.balancer
         cls.town.start(cls.document())
         cls.connect()
@@ -193,7 +193,7 @@ class Faulty(generation_case.GenerationCase):
 
     def test_read_only_file_systems(self):
         for path, roads in (("/sys/fs/bpf", ("program",)),
-                            ("/run/sluice/state", ("entry", "map", "program"))):
+                            (rack.STATE, ("entry", "map", "program"))):
             for road in roads:
                 self.remount(path, "ro")
                 try:
@@ -207,7 +207,7 @@ class Faulty(generation_case.GenerationCase):
                 "map": self.document((1, 2)), "program": self.document(icmp_rate=500)}[road]
 
     def test_a_full_disk(self):
-        path = self.on_node("/run/sluice/state/filler")
+        path = self.on_node(f"{rack.STATE}/filler")
         for road in ("entry", "map", "program"):
             with open(path, "wb", 0) as filler:
                 try:

@@ -7,12 +7,13 @@ The short form kills at a few steps of each kind of change, other ones each day;
 """
 
 import datetime
+import hashlib
 import os
 import random
 import signal
 
 import generation_case
-from lab import faults, town, xdp
+from lab import faults, rack, town, xdp, yaml_text
 from lab.api import Gone, Refused
 from lab.node import wait_for
 
@@ -98,10 +99,17 @@ class Kills(generation_case.GenerationCase):
         """From the one in force to the other one; which that is."""
         target = 1 - self.now()
         if kind == "rollback":
-            self.post("rollback")
+            self.post("rollback", generation=self.generation_of(documents[target]))
         else:
             self.configure(documents[target], road=kind)
         return target
+
+    def generation_of(self, document) -> int:
+        """The newest one that was in force with this text, one that is loaded before all others."""
+        digest = hashlib.sha256(yaml_text.dump(document).encode()).hexdigest()
+        rows = [row for row in self.history(1000)
+                if row["digest"] == digest and row["outcome"] == "replaced"]
+        return next((row for row in rows if row["loaded"]), rows[0])["generation"]
 
     def one_step(self, kind: str, documents, call: str, number: int) -> None:
         name = f"{kind}: killed before {call} {number}"
@@ -129,18 +137,22 @@ class Kills(generation_case.GenerationCase):
     def assert_clean(self, name: str) -> None:
         """What is there after a start is what history knows of."""
         self.now()
-        rows = self.history(100)
+        rows = self.history(1000)
         self.assertEqual([row for row in rows if row["outcome"] == "applying"], [], name)
         self.assertEqual(len([row for row in rows if row["outcome"] == "in_force"]), 1, name)
-        loaded = sorted(row["generation"] for row in rows if row["loaded"])
-        wait_for(lambda: self.instance.generations() == loaded,
+        # A generation that was changed in place keeps the number of its pins.
+        loaded = [row["generation"] for row in rows if row["loaded"]]
+        wait_for(lambda: len(self.instance.generations()) == len(loaded),
                  f"{name}: pins {self.instance.generations()} of the generations {loaded}", 5)
+        checked = self.balancer.sluice("config", "show", "--from", "kernel", "--check",
+                                       "--state-dir", rack.STATE, check=False)
+        self.assertEqual(checked.returncode, 0, f"{name}: {checked.stdout}{checked.stderr}")
         self.assertEqual(self.files(), self.state_files, name)
         self.hold()
 
     def files(self) -> set:
         """Of the state directory, without those of SQLite's that come and go."""
-        directory = f"/proc/{self.balancer.node.holder}/root/run/sluice/state"
+        directory = f"/proc/{self.balancer.node.holder}/root{rack.STATE}"
         return {name for name in os.listdir(directory)
                 if not name.endswith(("-wal", "-shm", "-journal"))}
 

@@ -42,8 +42,8 @@ class Api:
     """One connection for all questions, made when it is needed. Nothing is asked twice: who gets
     Gone does not know whether he was heard."""
 
-    def __init__(self, node: Node, seconds: float = 60.0):
-        self._path = f"/proc/{node.holder}/root{SOCKET}"
+    def __init__(self, node: Node, socket_path: str = SOCKET, seconds: float = 60.0):
+        self._path = f"/proc/{node.holder}/root{socket_path}"
         self._seconds = seconds
         self._connection = None
 

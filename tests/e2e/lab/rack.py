@@ -30,6 +30,7 @@ TUNNEL4, TUNNEL6 = "10.255.0.0/24", "fd00:ff::/64"
 SECRET = "000102030405060708090a0b0c0d0e0f"
 DEGRADED = 6  # Exit status of `sluice status` when something is amiss.
 CONFIG = pathlib.Path("/run/sluice/sluice.yaml")
+STATE = "/run/sluice/state"
 
 
 def backend4(number: int) -> str:
@@ -89,7 +90,7 @@ class Balancer:
         os.chmod(path, 0o666)
         notify.setblocking(False)
         self.daemon = self.node.spawn("sluiced", *wrapper, self.binaries.sluiced, "-f", CONFIG,
-                                      "--state-dir", "/run/sluice/state", *options,
+                                      "--state-dir", STATE, *options,
                                       env={"NOTIFY_SOCKET": path})
         with notify:
             if ready:
