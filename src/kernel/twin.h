@@ -41,24 +41,46 @@ class Twin {
     void set_rings(std::span<const std::uint64_t> descriptors);
     /// Members that are not resolved yet get a template all the same: a proof is of what will be
     /// decided, not of which neighbours have answered by now. `header` makes one of 1,500 bytes.
+    /// Without room for it the member stays unresolved.
     void set_cell(std::uint32_t member, std::uint32_t variant, const slc_template& header);
+    /// A member that the generation does not have yet; its cells are cleared.
+    void set_member(std::uint32_t id, const slc_member& record);
     /// No flow, no fragment, full limiters, no use of shares.
     Result<void> clear_state();
     /// Flows as they are remembered now, and what they use of shares.
     void copy_flows(const FlowMap& flows);
 
-    /// `clock_ns`: CLOCK_MONOTONIC as the packet shall meet it. `ifindex` 0: any.
+    /// `clock_ns`: CLOCK_MONOTONIC as the packet shall meet it. `ifindex` 0: any; an interface that
+    /// the kernel's test run does not take, because it is gone or has no queue for XDP, is any too.
+    /// Errors: invalid for a frame that no interface can receive.
     Result<TwinAnswer> run(std::span<const std::uint8_t> frame, std::uint64_t clock_ns,
                            std::uint32_t ifindex = 0);
 
  private:
     explicit Twin(BpfObject object) : object_(std::move(object)) {}
+    Result<void> share_maps(const Generation& generation);
+    Result<void> size_maps(const Generation& generation);
+    Result<void> map_memory(std::size_t live_size);
+    Result<void> fill_stages();
+    Result<void> fill_limiters();
+    void find_free_cells();
+    void count_used();
+    [[nodiscard]] std::span<slc_flow_bucket> flows() const;
+    [[nodiscard]] std::span<slc_flow_bucket> flows_old() const;
+    [[nodiscard]] std::span<slc_member> members() const;
+    [[nodiscard]] std::span<slc_account> accounts() const;
 
     BpfObject object_;
     slc_node node_{};
     MappedValue live_;
     MappedValue proof_;
     MappedValue flows_;
+    MappedValue flows_old_;  ///< Mapped where a table is being left.
+    MappedValue frags_;
+    std::vector<std::uint32_t> free_cells_;
+    std::vector<std::uint8_t> out_;  ///< Where frames come back.
+    int cpu_ = -1;                   ///< All runs are on one: limiters are per CPU.
+    bool is_clean_ = false;          ///< Nothing has run, and no flow was copied, since it was so.
 };
 
 }  // namespace sluice::kernel

@@ -32,16 +32,19 @@ Result<void> run_tests(const config::Config& config, const std::string& file,
 
 /// What one twin made of one sample.
 struct ReplayAnswer {
-    bool ran = false;  ///< False: the sample cannot be run again (cut short, or an answer of ours).
+    bool ran = false;  ///< False: the sample cannot be run again (sample_frame.h).
     slc_exit_record rec{};
     std::string member;
 };
 
-/// Runs samples in order, each at its own time, on what the twin holds.
+/// Runs samples in order on what the twin holds: the first one now, and each as much later as it
+/// was, up to ten seconds. Flows that are remembered now would be too young at a sample's own time,
+/// and too old long after.
 Result<std::vector<ReplayAnswer>> replay(std::span<const slc_sample> samples, kernel::Twin& twin,
                                          const Names& names);
 
-/// Into replayed, moved, changed and differences.
+/// Into replayed, moved, changed and differences. Moved is what goes to a backend of another
+/// address; for what reason it goes there, and by which interface, is no difference.
 void compare(std::span<const slc_sample> samples, std::span<const ReplayAnswer> before,
              std::span<const ReplayAnswer> after, control::ProofReport& out);
 
