@@ -2,18 +2,25 @@
 #include "kernel/instance.h"
 
 #include <bpf/bpf.h>
-#include <fcntl.h>
+#include <linux/bpf.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
+#include <filesystem>
+#include <system_error>
 
 #include "kernel/bpffs.h"
+#include "kernel/generation_pins.h"
+#include "kernel/grace_period.h"
 
 namespace sluice::kernel {
 namespace {
 
 constexpr std::string_view kLinkPrefix = "link_";
+constexpr const char* kArray = "slc_root_progs";
+constexpr std::uint32_t kLiveSlot = 0;
+constexpr std::uint32_t kCanarySlot = 1;
 
 /// A file name on bpffs holds no dot, and an interface may ("eth0.100").
 std::string link_pin(const std::string& interface) {
@@ -29,25 +36,47 @@ std::string interface_of(const std::string& pin) {
     return out;
 }
 
-Result<UniqueFd> get_pin(const std::string& path) {
-    UniqueFd fd(::bpf_obj_get(path.c_str()));
-    if (!fd.valid()) {
-        const int saved = errno;
-        return fail(sys_error(saved, "open " + path));
-    }
-    return fd;
-}
-
-Result<void> pin(int fd, const std::string& path) {
-    if (::bpf_obj_pin(fd, path.c_str()) == 0) return {};
-    const int saved = errno;
-    return fail(sys_error(saved, "pin " + path));
-}
-
 /// One process at a time owns an instance.
 Result<UniqueFd> lock(const std::string& path) {
     return lock_pins(path, "another sluiced",
                      "stop it; two on one host need two values of node.name");
+}
+
+/// What lies below `path`, whoever has it open.
+std::vector<Instance::Pinned> generations_of(const std::string& path, int progs_fd) {
+    const auto id_in = [&](std::uint32_t slot) {
+        const auto id = slot_program(progs_fd, slot);
+        return id ? *id : 0;
+    };
+    const std::uint32_t live = id_in(kLiveSlot);
+    const std::uint32_t canary = id_in(kCanarySlot);
+    std::vector<Instance::Pinned> out;
+    for (const std::uint32_t number : pinned_numbers(path + "/gen")) {
+        Instance::Pinned each;
+        each.number = number;
+        each.directory = generation_directory(path + "/gen", number);
+        const std::uint32_t id = entry_program_id(each.directory);
+        each.live = id != 0 && id == live;
+        each.canary = id != 0 && id == canary;
+        if (auto meta = read_meta(each.directory)) each.meta = std::move(*meta);
+        out.push_back(std::move(each));
+    }
+    return out;
+}
+
+std::vector<std::string> linked_interfaces(const std::string& path) {
+    std::vector<std::string> out;
+    for (const auto& name : list_pins(path + "/root"))
+        if (name.starts_with(kLinkPrefix)) out.push_back(interface_of(name));
+    return out;
+}
+
+/// Also of one that is half made or half removed. Nothing else on a bpffs looks like it.
+bool looks_like_instance(const std::string& path) {
+    const auto parts = list_pins(path);
+    return is_bpffs(path) && std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
+               return part == "root" || part == "state" || part == "gen";
+           });
 }
 
 }  // namespace
@@ -55,75 +84,82 @@ Result<UniqueFd> lock(const std::string& path) {
 Result<Instance> Instance::open(const std::string& bpffs, const std::string& node,
                                 InstructionSet isa) {
     Instance out;
+    out.isa_ = isa;
     out.path_ = bpffs + "/" + node;
     for (const char* part : {"/root", "/state", "/gen"})
         SLC_CHECK(make_pin_directory(out.path_ + part), "instance " + node);
     out.lock_ = SLC_TRY(lock(out.path_), "instance " + node);
-    SLC_CHECK(out.open_root(isa), "instance " + node);
-    for (const auto& name : list_pins(out.path_ + "/root")) {
-        if (!name.starts_with(kLinkPrefix)) continue;
-        auto link = get_pin(out.path_ + "/root/" + name);
-        if (link)
-            out.links_.emplace(interface_of(name), std::move(*link));
-        else if (link.error().code != Errc::not_found)
-            return fail(std::move(link).error().in("instance " + node));
-    }
+    SLC_CHECK(out.open_root(), "instance " + node);
+    SLC_CHECK(out.open_links(), "instance " + node);
+    // What cannot be done now leaves all as it was, carrying traffic: who asks for it is told.
+    (void)out.renew_root();
+    (void)remove_leftovers(out.path_ + "/gen");
+    (void)out.end_half_canary();
     return out;
 }
 
-Result<void> Instance::open_root(InstructionSet isa) {
-    const std::string root = path_ + "/root/";
-    auto program = get_pin(root + "slc_root");
-    auto progs = get_pin(root + "slc_root_progs");
-    if (program && progs) {
-        root_program_ = std::move(*program);
-        root_progs_ = std::move(*progs);
-        return {};
+Result<void> Instance::open_links() {
+    for (const auto& interface : linked_interfaces(path_)) {
+        auto link = open_pin(root_pin(link_pin(interface)));
+        if (link)
+            links_.emplace(interface, std::move(*link));
+        else if (link.error().code != Errc::not_found)
+            return fail(std::move(link).error());
     }
-    // Nothing may be concluded from pins that are there and cannot be opened now: links that carry
-    // traffic lie beside them.
-    for (const auto* each : {&program, &progs})
-        if (!*each && each->error().code != Errc::not_found) return fail(each->error());
-    // One without the other is the rest of a start that was interrupted before anything was
-    // attached: links are made last.
-    is_new_ = true;
-    SLC_CHECK(remove_pins(path_ + "/root"), "root");
-    SLC_CHECK(make_pin_directory(path_ + "/root"), "root");
-    BpfObject object = SLC_TRY(BpfObject::open(ObjectName::root, isa), "root");
-    SLC_CHECK(object.leave_out_map(".rodata.node"), "root");
-    SLC_CHECK(object.load(), "root");
-    SLC_CHECK(pin(object.map_fd("slc_root_progs"), root + "slc_root_progs"), "root");
-    SLC_CHECK(pin(object.map_fd("slc_root_missed"), root + "slc_root_missed"), "root");
-    SLC_CHECK(pin(object.program_fd("slc_root"), root + "slc_root"), "root");
-    root_program_ = SLC_TRY(get_pin(root + "slc_root"), "root");
-    root_progs_ = SLC_TRY(get_pin(root + "slc_root_progs"), "root");
     return {};
+}
+
+std::vector<Instance::Pinned> Instance::generations() const {
+    return generations_of(path_, root_progs_.get());
 }
 
 std::uint32_t Instance::next_generation() const {
-    std::uint32_t highest = 0;
-    for (const auto& name : list_pins(path_ + "/gen")) {
-        std::uint32_t number = 0;
-        std::from_chars(name.data(), name.data() + name.size(), number);
-        highest = std::max(highest, number);
-    }
-    return highest + 1;
+    const auto numbers = pinned_numbers(path_ + "/gen");
+    return numbers.empty() ? 1 : numbers.back() + 1;
 }
 
 std::string Instance::live_directory() const {
-    const std::uint32_t slot = 0;
-    std::uint32_t live = 0;
-    if (::bpf_map_lookup_elem(root_progs_.get(), &slot, &live) != 0) return {};
-    for (const auto& name : list_pins(path_ + "/gen")) {
-        const std::string directory = path_ + "/gen/" + name;
-        const UniqueFd program(::bpf_obj_get((directory + "/slc_lb_program").c_str()));
-        bpf_prog_info info{};
-        __u32 size = sizeof info;
-        if (program.valid() && ::bpf_obj_get_info_by_fd(program.get(), &info, &size) == 0 &&
-            info.id == live)
-            return directory;
+    const auto live = slot_program(root_progs_.get(), kLiveSlot);
+    if (!live || *live == 0) return {};
+    for (const std::uint32_t number : pinned_numbers(path_ + "/gen")) {
+        std::string directory = generation_directory(path_ + "/gen", number);
+        if (entry_program_id(directory) == *live) return directory;
     }
     return {};
+}
+
+Result<void> Instance::keep(const Pinnable& generation, std::uint32_t number,
+                            const std::string& meta) {
+    return pin_generation(path_ + "/gen", generation, number, meta);
+}
+
+Result<void> Instance::set_meta(std::uint32_t number, const std::string& meta) {
+    const std::string directory = generation_directory(path_ + "/gen", number);
+    if (::access(directory.c_str(), F_OK) != 0)
+        return fail(Errc::not_found, "generation " + std::to_string(number) + " is not pinned");
+    return write_meta(directory, meta);
+}
+
+Result<void> Instance::swap_to(const Pinnable& generation) {
+    const int fd = generation.program_fd();
+    if (::bpf_map_update_elem(root_progs_.get(), &kLiveSlot, &fd, BPF_ANY) == 0) return {};
+    const int saved = errno;
+    return fail(sys_error(saved, "swap the program"));
+}
+
+Result<void> Instance::drop(std::uint32_t number) {
+    const std::string directory = generation_directory(path_ + "/gen", number);
+    const auto entry = open_pin(directory + "/" + kEntryProgramPin);
+    // Without its program it is the rest of something, and nothing that packets may be in.
+    if (!entry && entry.error().code != Errc::not_found) return fail(entry.error());
+    const std::uint32_t id = entry ? program_id(entry->get()) : 0;
+    for (const std::uint32_t slot : {kLiveSlot, kCanarySlot}) {
+        const std::uint32_t used = SLC_TRY(slot_program(root_progs_.get(), slot), "drop");
+        if (id != 0 && used == id)
+            return fail(Errc::conflict, "generation " + std::to_string(number) +
+                                            (slot == kLiveSlot ? " is live" : " is a canary"));
+    }
+    return unpin_generation(path_ + "/gen", number);
 }
 
 Result<Attachment> Instance::adopt(const std::string& interface, std::uint32_t ifindex) {
@@ -146,7 +182,7 @@ Result<Attachment> Instance::attach(const std::string& interface, AttachMode mod
         SLC_CHECK(detach(interface), "attach " + interface);
     }
     XdpLink link = SLC_TRY(attach_xdp(root_program_.get(), interface, mode), "attach");
-    SLC_CHECK(pin(link.fd.get(), path_ + "/root/" + link_pin(interface)), "attach " + interface);
+    SLC_CHECK(make_pin(link.fd.get(), root_pin(link_pin(interface))), "attach " + interface);
     links_.insert_or_assign(interface, std::move(link.fd));
     return link.attachment;
 }
@@ -158,7 +194,7 @@ Result<void> Instance::detach(const std::string& interface) {
     const bool detached = ::bpf_link_detach(found->second.get()) == 0;
     const int saved = errno;
     links_.erase(found);
-    SLC_CHECK(remove_pins(path_ + "/root/" + link_pin(interface)), "detach " + interface);
+    SLC_CHECK(remove_pins(root_pin(link_pin(interface))), "detach " + interface);
     if (!detached && saved != ENOLINK && saved != ENODEV)
         return fail(sys_error(saved, "detach " + interface));
     return {};
@@ -178,39 +214,61 @@ bool Instance::is_attached(const std::string& interface) const {
     return held && now && *held == *now;
 }
 
-Result<void> Instance::activate(const Generation& generation, std::uint32_t number) {
-    const std::string directory = path_ + "/gen/" + std::to_string(number);
-    SLC_CHECK(make_pin_directory(directory), "activate");
-    auto pinned = generation.pin(directory);
-    if (!pinned) {
-        (void)remove_pins(directory);
-        return fail(std::move(pinned).error().in("activate"));
+Result<void> Instance::put_on_links(int program_fd,
+                                    const std::vector<std::string>& interfaces) const {
+    for (const auto& interface : interfaces) {
+        auto updated = update_xdp(links_.at(interface).get(), program_fd);
+        if (!updated && updated.error().code != Errc::not_found)
+            return fail(std::move(updated).error().in(interface));
     }
-    const std::uint32_t slot = 0;
-    const int fd = generation.program_fd();
-    if (::bpf_map_update_elem(root_progs_.get(), &slot, &fd, BPF_ANY) != 0) {
-        const int saved = errno;
-        (void)remove_pins(directory);
-        return fail(sys_error(saved, "swap the program"));
-    }
-    for (const auto& name : list_pins(path_ + "/gen"))
-        if (name != std::to_string(number))
-            // What cannot be removed now is removed after the next swap: the swap itself is done.
-            (void)remove_pins(path_ + "/gen/" + name);
     return {};
+}
+
+Result<std::vector<Instance::Info>> Instance::list(const std::string& bpffs) {
+    std::error_code error;
+    std::vector<std::string> names;
+    std::filesystem::directory_iterator entry(bpffs, error);
+    for (const std::filesystem::directory_iterator end; !error && entry != end;
+         entry.increment(error))
+        if (entry->is_directory()) names.push_back(entry->path().filename());
+    if (error == std::errc::no_such_file_or_directory) return std::vector<Info>{};
+    if (error) return fail(sys_error(error.value(), "read " + bpffs));
+    std::sort(names.begin(), names.end());
+    std::vector<Info> out;
+    for (const auto& name : names) {
+        const std::string path = bpffs + "/" + name;
+        if (!looks_like_instance(path) || list_pins(path).empty()) continue;
+        Info info;
+        info.node = name;
+        const auto held = lock(path);
+        info.in_use = !held && held.error().code == Errc::conflict;
+        if (!held && !info.in_use) return fail(held.error());
+        const auto progs = open_pin(path + "/root/" + kArray);
+        if (!progs && progs.error().code == Errc::denied) return fail(progs.error());
+        info.interfaces = linked_interfaces(path);
+        info.generations = generations_of(path, progs ? progs->get() : -1);
+        out.push_back(std::move(info));
+    }
+    return out;
 }
 
 Result<void> Instance::remove(const std::string& bpffs, const std::string& node) {
     const std::string path = bpffs + "/" + node;
+    if (node.empty() || node == "." || node == ".." || node.find('/') != std::string::npos)
+        return fail(Errc::invalid, "\"" + node + "\" is no name of a node");
     const auto held = lock(path);
     if (!held && held.error().code == Errc::not_found) return {};
     if (!held) return fail(held.error());
-    for (const auto& name : list_pins(path + "/root")) {
-        if (!name.starts_with(kLinkPrefix)) continue;
-        const auto link = get_pin(path + "/root/" + name);
+    if (!looks_like_instance(path))
+        return fail(Errc::conflict, path + " holds more than an instance: it stays as it is");
+    for (const auto& interface : linked_interfaces(path)) {
+        const std::string pin = path + "/root/" + link_pin(interface);
+        const auto link = open_pin(pin);
+        // A link whose device is gone refuses; it goes with its pin.
         if (link) (void)::bpf_link_detach(link->get());
-        SLC_CHECK(remove_pins(path + "/root/" + name), "detach");
+        SLC_CHECK(remove_pins(pin), "detach " + interface);
     }
+    (void)wait_for_packets();
     return remove_pins(path);
 }
 

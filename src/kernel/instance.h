@@ -4,7 +4,8 @@
 /// An instance: what of one node's Sluice lives in the kernel, found by its pins.
 ///
 ///   <bpffs>/<node>/
-///     root/    slc_root (program), slc_root_progs, slc_root_missed, link_<interface>
+///     root/    slc_root (program), slc_root_progs, slc_root_missed, link_<interface>;
+///              slc_root_canary (program) while there is a canary; canary_key
 ///     state/   counters, flows, fragments, limiters, samples: see state_maps.h
 ///     gen/<n>/ maps and programs of generation n, and `meta`: what it is, in JSON
 ///
@@ -96,8 +97,11 @@ class Instance {
     /// later are none of it. Errors: not_found for an interface that is not attached; conflict when
     /// there is a canary already.
     Result<void> begin_canary(const Pinnable& generation, const CanaryTraffic& traffic);
-    /// All packets go to slot 0 again; slot 1 is emptied. Nothing to end is no error.
+    /// All packets go to slot 0 again; slot 1 is emptied. Nothing to end is no error. To promote a
+    /// canary, swap_to() it first: then no packet goes back on the way.
     Result<void> end_canary();
+    /// Interfaces whose packets a canary may take; empty when there is none.
+    [[nodiscard]] std::vector<std::string> canary_interfaces() const;
 
     // All instances of a machine.
 
@@ -114,8 +118,28 @@ class Instance {
     static Result<void> remove(const std::string& bpffs, const std::string& node);
 
  private:
-    Result<void> open_root(InstructionSet isa);
+    [[nodiscard]] std::string root_pin(const std::string& name) const {
+        return path_ + "/root/" + name;
+    }
+    Result<void> open_root();
+    Result<void> open_links();
+    // The rest of root/: instance_root.cpp.
+    Result<void> make_root(const std::string& suffix) const;
+    Result<UniqueFd> find_program(std::uint32_t id) const;
+    Result<void> copy_live_to(int array_fd) const;
+    Result<void> renew_root();
+    // Canary: instance_canary.cpp.
+    Result<void> check_canary(const CanaryTraffic& traffic) const;
+    Result<BpfObject> load_canary_root(double share) const;
+    Result<std::string> canary_key() const;
+    Result<void> send_canary(const Pinnable& generation, const CanaryTraffic& traffic,
+                             const std::vector<std::string>& interfaces);
+    Result<void> take_canary_back();
+    Result<void> end_half_canary();
+
     Result<Attachment> adopt(const std::string& interface, std::uint32_t ifindex);
+    /// Those whose device is gone are passed over.
+    Result<void> put_on_links(int program_fd, const std::vector<std::string>& interfaces) const;
 
     InstructionSet isa_ = InstructionSet::v3;
     std::string path_;

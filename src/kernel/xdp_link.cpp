@@ -102,6 +102,20 @@ Result<XdpLink> attach_xdp(int program_fd, const std::string& interface, AttachM
     return out;
 }
 
+Result<void> update_xdp(int link_fd, int program_fd) {
+    // Without BPF_F_REPLACE: the link is ours, and whatever program of ours is on it gives way.
+    if (::bpf_link_update(link_fd, program_fd, nullptr) == 0) return {};
+    const int saved = errno;
+    Error error = sys_error(saved, "update the XDP link");
+    if (saved == ENOLINK) error.code = Errc::not_found;
+    return fail(std::move(error));
+}
+
+Result<std::uint32_t> link_program(int link_fd) {
+    const bpf_link_info info = SLC_TRY(info_of(link_fd), "link");
+    return info.prog_id;
+}
+
 Result<std::uint32_t> link_ifindex(int link_fd) {
     const bpf_link_info info = SLC_TRY(info_of(link_fd), "link");
     if (info.type != BPF_LINK_TYPE_XDP) return fail(Errc::conflict, "not an XDP link");

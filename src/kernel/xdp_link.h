@@ -33,6 +33,13 @@ struct XdpLink {
 /// asked for and refused), denied.
 Result<XdpLink> attach_xdp(int program_fd, const std::string& interface, AttachMode mode);
 
+/// Puts another program on a link; no packet meets none. Takes some milliseconds. Errors: not_found
+/// when the link's device is gone.
+Result<void> update_xdp(int link_fd, int program_fd);
+
+/// Id of the program that a link holds.
+Result<std::uint32_t> link_program(int link_fd);
+
 /// The interface a link holds; 0 when its device is gone.
 Result<std::uint32_t> link_ifindex(int link_fd);
 

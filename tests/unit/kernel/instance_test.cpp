@@ -72,7 +72,7 @@ class InstanceTest : public testing::Test {
     test::Namespace network_ = test::Namespace::create();
 };
 
-TEST_F(InstanceTest, attaches_activates_and_is_found_again) {
+TEST_F(InstanceTest, attaches_swaps_and_is_found_again) {
     auto state = StateMaps::open("", small_sizes());
     ASSERT_TRUE(state);
     {
@@ -81,12 +81,16 @@ TEST_F(InstanceTest, attaches_activates_and_is_found_again) {
         ASSERT_TRUE(attached) << attached.error().what;
         EXPECT_FALSE(attached->generic);
         EXPECT_EQ(instance.next_generation(), 1u);
-        ASSERT_TRUE(instance.activate(loaded(*state), 1));
-        ASSERT_TRUE(instance.activate(loaded(*state), 2));
+        for (const std::uint32_t number : {1u, 2u}) {
+            const Generation generation = loaded(*state);
+            ASSERT_TRUE(instance.keep(generation, number, "{}"));
+            ASSERT_TRUE(instance.swap_to(generation));
+        }
     }
     Instance again = open();
     EXPECT_EQ(again.next_generation(), 3u);
-    EXPECT_EQ(list_pins(again.path() + "/gen"), std::vector<std::string>{"2"});
+    EXPECT_EQ(list_pins(again.path() + "/gen"), (std::vector<std::string>{"1", "2"}));
+    EXPECT_EQ(again.live_directory(), again.path() + "/gen/2");
     EXPECT_EQ(again.attached(), std::vector<std::string>{"eth0"});
     EXPECT_TRUE(again.is_attached("eth0"));
     const auto adopted = again.attach("eth0", AttachMode::automatic);
