@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernel/bpffs.h"
+#include "kernel/state_version.h"
 
 namespace sluice::kernel {
 namespace {
@@ -56,8 +57,7 @@ Result<FlowTable> open_pinned(const std::string& path, std::uint32_t epoch, std:
                       shift <= SLC_FLOW_MAX_SHIFT;
     const int log2 = fits ? std::countr_zero(info.max_entries) : -1;
     if (log2 < SLC_FLOW_MIN_LOG2 || log2 > SLC_FLOW_MAX_LOG2)
-        return fail(Errc::conflict, path + " has another layout than this version's",
-                    "it was left by another version: sluiced --detach removes it");
+        return fail(other_layout(path, info.value_size, sizeof(slc_flow_bucket)));
     out.geometry = {static_cast<std::uint8_t>(log2), shift};
     SLC_CHECK(map_memory(out), path);
     return out;
@@ -77,6 +77,7 @@ Result<FlowMap> FlowMap::open(const std::string& directory, const plan::FlowGeom
     FlowMap out;
     out.directory_ = directory;
     std::vector<FlowTable> found;
+    SLC_CHECK(check_state_version(directory), "flow table");
     if (!directory.empty()) {
         for (const auto& name : list_pins(directory)) {
             std::uint32_t epoch = 0;
