@@ -411,35 +411,9 @@ class ReadBack {
     std::map<std::uint32_t, Target> targets_;  ///< By service id.
 };
 
-slc_u8 state_of(config::BackendState state) {
-    switch (state) {
-        case config::BackendState::ready:
-            return SLC_MEMBER_STATE_READY;
-        case config::BackendState::drain:
-            return SLC_MEMBER_STATE_DRAIN;
-        case config::BackendState::maint:
-        case config::BackendState::down:  // No configuration says it.
-            break;
-    }
-    return SLC_MEMBER_STATE_MAINT;
-}
-
 }  // namespace
 
-void fill_member(const Config& config, const ImageMember& member, slc_member& record) {
-    record.group = static_cast<slc_u32>(member.group + 1);
-    const auto words = address_words(member.address);
-    std::copy(words.begin(), words.end(), record.addr_be);
-    record.is_ip6 = member.address.is_ip6 ? 1 : 0;
-    record.weight = 0;
-    record.state = SLC_MEMBER_STATE_RETIRED;
-    if (member.backend == kRetired) return;
-    const config::Backend& backend = config.groups[member.group].backends[member.backend];
-    record.weight = static_cast<slc_u16>(backend.weight);
-    record.state = state_of(backend.state);
-}
-
-KernelTables tables_of(const Config& config, const Image& image) {
+KernelTables tables_of(const Image& image) {
     KernelTables out;
     out.node = image.node;
     out.vips = image.vips;
@@ -452,8 +426,7 @@ KernelTables tables_of(const Config& config, const Image& image) {
     out.accounts = image.accounts;
     out.server_ids = image.server_ids;
     out.members.resize(std::size_t{image.highest_member} + 1);
-    for (const ImageMember& member : image.members)
-        fill_member(config, member, out.members[member.id]);
+    for (const ImageMember& member : image.members) out.members[member.id] = member_record(member);
     return out;
 }
 

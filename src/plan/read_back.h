@@ -31,11 +31,8 @@ struct KernelTables {
     std::vector<ImageServerId> server_ids;
 };
 
-/// What slc_member says of a member beside its cells and flags, which stay.
-void fill_member(const config::Config& config, const ImageMember& member, slc_member& record);
-
 /// The tables as they are filled from an image, without a kernel.
-KernelTables tables_of(const config::Config& config, const Image& image);
+KernelTables tables_of(const Image& image);
 
 /// Errors: conflict when meta and tables do not belong together, or a table contradicts itself;
 /// the message names the record.

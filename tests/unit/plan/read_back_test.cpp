@@ -41,7 +41,7 @@ Held held(const std::string& text, CompileOptions options = {}) {
         return out;
     }
     out.image = std::move(*image);
-    out.tables = tables_of(out.config, out.image);
+    out.tables = tables_of(out.image);
     MetaSource source{out.config, out.image, out.ids};
     source.generation = 12;
     source.digest = "abc";
