@@ -102,7 +102,8 @@ void Changes::aim_at(const Scene& scene, const Wanted& wanted, plan::Instant now
         if (ring.empty) continue;
         std::vector<std::uint32_t> owners;
         owners.reserve(std::size_t{1} << ring.log2);
-        for (const std::uint64_t slot : slots.subspan(wanted.offsets[i], std::size_t{1} << ring.log2))
+        for (const std::uint64_t slot :
+             slots.subspan(wanted.offsets[i], std::size_t{1} << ring.log2))
             owners.push_back(SLC_SLOT_CURRENT(slot));
         aim_ring(scene, i, owners, now);
     }

@@ -297,7 +297,7 @@ class Controller : public NodeView, public Configurations {
     std::optional<kernel::StateMaps> state_;
     std::optional<history::History> history_;
     std::optional<Loaded> live_;
-    std::vector<Loaded> retained_;  ///< Still loaded, the last one in force first.
+    std::vector<Loaded> retained_;    ///< Still loaded, the last one in force first.
     std::vector<Sleeping> sleeping_;  ///< The last one in force first.
     std::optional<RunningCanary> canary_;
     std::optional<Awaiting> awaiting_;

@@ -60,11 +60,12 @@ Error not_proven(const PlanReport& report) {
         what += "\n" + failure.where + ": test '" + failure.test + "': " + failure.text;
     if (report.proof.failures.empty()) {
         char text[160];
-        std::snprintf(text, sizeof text,
-                      " %llu of %llu live packets would go elsewhere, and proof.max_moved is %.4g%%",
-                      static_cast<unsigned long long>(report.proof.moved),
-                      static_cast<unsigned long long>(report.proof.replayed),
-                      report.proof.max_moved.value_or(1) * 100);
+        std::snprintf(
+            text, sizeof text,
+            " %llu of %llu live packets would go elsewhere, and proof.max_moved is %.4g%%",
+            static_cast<unsigned long long>(report.proof.moved),
+            static_cast<unsigned long long>(report.proof.replayed),
+            report.proof.max_moved.value_or(1) * 100);
         what += text;
     }
     return make_error(Errc::conflict, what,
@@ -111,14 +112,13 @@ std::string Controller::file_digest() const {
 
 Result<void> Controller::ready_for_change() const {
     if (awaiting_)
-        return fail(Errc::conflict,
-                    "generation " + std::to_string(awaiting_->number) +
-                        " waits for its confirmation",
-                    "sluice config confirm keeps it, sluice config rollback undoes it");
+        return fail(
+            Errc::conflict,
+            "generation " + std::to_string(awaiting_->number) + " waits for its confirmation",
+            "sluice config confirm keeps it, sluice config rollback undoes it");
     if (canary_)
         return fail(Errc::conflict,
-                    "generation " + std::to_string(canary_->loaded.number) +
-                        " runs as a canary",
+                    "generation " + std::to_string(canary_->loaded.number) + " runs as a canary",
                     "sluice config canary promote, or back");
     return {};
 }
@@ -177,9 +177,8 @@ Result<Controller::Candidate> Controller::consider(const ApplyRequest& request,
                                                    Clock::time_point began) {
     Times times;
     const std::string& file = request.file.empty() ? options_.config_file : request.file;
-    const std::string directory = request.directory.empty()
-                                      ? config::directory_of(options_.config_file)
-                                      : request.directory;
+    const std::string directory =
+        request.directory.empty() ? config::directory_of(options_.config_file) : request.directory;
     config::Config config = SLC_TRY(read_config(request.text, file, directory), file);
     StopWatch(times, began).note("parse");
     if (live_ && live_->config.node.name != config.node.name)
@@ -372,8 +371,7 @@ Result<std::uint32_t> Controller::begin(const ApplyRequest& request, const Candi
 }
 
 Result<ApplyReport> Controller::apply_considered(Candidate candidate, const ApplyRequest& request,
-                                                 std::uint32_t restores,
-                                                 Clock::time_point began) {
+                                                 std::uint32_t restores, Clock::time_point began) {
     ApplyReport out;
     const auto refuse = [&](Error error) {
         discard(candidate);
@@ -445,8 +443,8 @@ Result<void> Controller::keep_meta(const Loaded& loaded) {
 }
 
 std::string Controller::meta_of(const Loaded& loaded) const {
-    const plan::MetaSource source{loaded.config, loaded.image,  loaded.ids, loaded.number,
-                                  loaded.digest, wall_now(), code_digests(isa_)};
+    const plan::MetaSource source{loaded.config, loaded.image, loaded.ids,        loaded.number,
+                                  loaded.digest, wall_now(),   code_digests(isa_)};
     return plan::to_meta(source);
 }
 
@@ -472,9 +470,8 @@ Result<void> Controller::make_live(Loaded next) {
 Result<void> Controller::swap_in(Loaded& next) {
     SLC_CHECK(save_ids(next.ids), "keep ids");
     const auto pinned = instance_->generations();
-    const bool is_pinned = std::any_of(pinned.begin(), pinned.end(), [&](const auto& each) {
-        return each.number == next.pinned;
-    });
+    const bool is_pinned = std::any_of(
+        pinned.begin(), pinned.end(), [&](const auto& each) { return each.number == next.pinned; });
     if (is_pinned)
         SLC_CHECK(keep_meta(next), "keep");
     else
@@ -525,9 +522,8 @@ void Controller::trim_retained() {
         const bool is_kept =
             pinned.live || pinned.canary || pinned.number == live_->pinned ||
             is_sleeping(pinned.number) ||
-            std::any_of(retained_.begin(), retained_.end(), [&](const Loaded& each) {
-                return each.pinned == pinned.number;
-            });
+            std::any_of(retained_.begin(), retained_.end(),
+                        [&](const Loaded& each) { return each.pinned == pinned.number; });
         // What cannot be removed now is removed after the next swap: the swap itself is done.
         if (!is_kept) (void)instance_->drop(pinned.number);
     }
@@ -552,8 +548,8 @@ Result<void> Controller::rebuild(const char* why) {
 }
 
 void Controller::announce(const ApplyReport& report, const ApplyRequest& request) const {
-    const auto total = report.plan.times.empty() ? std::chrono::microseconds{0}
-                                                 : report.plan.times.back().second;
+    const auto total =
+        report.plan.times.empty() ? std::chrono::microseconds{0} : report.plan.times.back().second;
     std::vector<LogField> fields{{"generation", std::to_string(report.generation)},
                                  {"road", plan::name_of(report.plan.road)},
                                  {"file", request.file},

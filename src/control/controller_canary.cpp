@@ -39,8 +39,8 @@ std::vector<RingPair> pairs_of(Loaded& live, Loaded& canary) {
         const auto found =
             by_name.find(std::pair(canary.config.groups[ring.group].name, ring.balance));
         if (found != by_name.end())
-            out.push_back({slots_of(*live.generation, *found->second),
-                           slots_of(*canary.generation, ring)});
+            out.push_back(
+                {slots_of(*live.generation, *found->second), slots_of(*canary.generation, ring)});
     }
     return out;
 }
@@ -139,10 +139,10 @@ Result<void> Controller::admit_members(const Loaded& from) {
         live_->image.members.push_back(guest);
         live_->index_members();
         const auto hop = from.hops.find(member.address);
-        SLC_CHECK(write_hop(*live_, member.address,
-                            hop != from.hops.end() ? hop->second
-                                                   : network_->resolve(member.address)),
-                  member.address.text());
+        SLC_CHECK(
+            write_hop(*live_, member.address,
+                      hop != from.hops.end() ? hop->second : network_->resolve(member.address)),
+            member.address.text());
     }
     return {};
 }

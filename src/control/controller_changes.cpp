@@ -128,8 +128,8 @@ void Controller::sweep(plan::Instant at) {
     if (swept_at_.count() != 0 && at < swept_at_ + (busy ? kBusyPause : kIdlePause)) return;
     const auto start = std::chrono::steady_clock::now();
     do {
-        if (sweep_.step(state_->flows(), live_->scene(overrides_.overrides()), *live_->changes, live_->lifetimes, at,
-                        kBucketsAtOnce)) {
+        if (sweep_.step(state_->flows(), live_->scene(overrides_.overrides()), *live_->changes,
+                        live_->lifetimes, at, kBucketsAtOnce)) {
             swept_at_ = at;
             retire_members();
             return;

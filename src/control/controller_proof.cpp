@@ -37,8 +37,8 @@ void resolve_all(kernel::Twin& twin, const Loaded& loaded, const kernel::Generat
         for (std::uint32_t variant = 0; variant < SLC_VARIANTS; ++variant) {
             if ((member.variants & (1u << variant)) == 0 || record.cell[variant] != 0) continue;
             const auto header =
-                plan::build_template(static_cast<config::Forward>(variant >> 1),
-                                     (variant & 1) != 0, member.address, assumed_hop(), sources);
+                plan::build_template(static_cast<config::Forward>(variant >> 1), (variant & 1) != 0,
+                                     member.address, assumed_hop(), sources);
             if (header) twin.set_cell(member.id, variant, *header);
         }
     }
@@ -109,9 +109,8 @@ Result<void> Controller::prove(Candidate& candidate, const ApplyRequest& request
         twin.set_slots(slots);
     }
     const std::string& file = request.file.empty() ? options_.config_file : request.file;
-    const std::string directory = request.directory.empty()
-                                      ? config::directory_of(options_.config_file)
-                                      : request.directory;
+    const std::string directory =
+        request.directory.empty() ? config::directory_of(options_.config_file) : request.directory;
     SLC_CHECK(proof::run_tests(next.config, file, directory, twin, names_of(next), report),
               "tests");
     if (!samples.empty()) {
@@ -139,12 +138,12 @@ Result<void> Controller::prove_code(const kernel::Generation& fresh) {
     resolve_all(twin, *live_, fresh);
     ProofReport report;
     SLC_CHECK(proof::run_tests(live_->config, options_.config_file,
-                               config::directory_of(options_.config_file), twin,
-                               names_of(*live_), report),
+                               config::directory_of(options_.config_file), twin, names_of(*live_),
+                               report),
               "tests");
     if (report.failures.empty()) return {};
-    return fail(Errc::conflict, "test '" + report.failures.front().test +
-                                    "': " + report.failures.front().text);
+    return fail(Errc::conflict,
+                "test '" + report.failures.front().test + "': " + report.failures.front().text);
 }
 
 }  // namespace sluice::control

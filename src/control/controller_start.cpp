@@ -122,7 +122,8 @@ Result<Controller::Choice> Controller::choose() {
                          *choice->record->confirm_by <= wall_now();
     if (!is_over) return choice;
     const history::Record late = *choice->record;
-    Choice back = SLC_TRY(choose_record(SLC_TRY(history_->get(late.base), "history")), "undo");
+    const history::Record base = SLC_TRY(history_->get(late.base), "history");
+    Choice back = SLC_TRY(choose_record(base), "undo");
     back.record.reset();
     back.restores = late.base;
     back.undoes = late.generation;
@@ -139,7 +140,7 @@ Result<void> Controller::settle_journal() {
             if (const auto meta = meta_of_pin(pinned)) in_force = meta->generation;
     for (const auto& record : SLC_TRY(history_->unfinished(), "history")) {
         const bool took_effect = record.generation == in_force;
-        const auto outcome = !took_effect         ? history::Outcome::refused
+        const auto outcome = !took_effect        ? history::Outcome::refused
                              : record.confirm_by ? history::Outcome::awaiting
                                                  : history::Outcome::in_force;
         const char* error = took_effect ? "" : "sluiced ended before it took effect";
@@ -174,9 +175,9 @@ Result<void> Controller::start_with(Choice choice) {
             }
         } else {
             auto candidate = consider_config(std::move(choice.config), request, {});
-            auto applied = candidate ? apply_considered(std::move(*candidate), request,
-                                                        choice.restores, began)
-                                     : Result<ApplyReport>(fail(std::move(candidate).error()));
+            auto applied =
+                candidate ? apply_considered(std::move(*candidate), request, choice.restores, began)
+                          : Result<ApplyReport>(fail(std::move(candidate).error()));
             if (!applied) {
                 abandon_start();
                 return fail(std::move(applied).error());
@@ -291,7 +292,7 @@ Result<Loaded> Controller::adopt(const std::string& directory, const Choice& cho
     out.before = SLC_TRY(rings_in_kernel(directory), "rings");
     SLC_CHECK(compile(out), "compile");
     out.table_seed.reset();
-    const config::Config found = SLC_TRY(kernel::config_from_pins(directory), "read back");
+    const config::Config found = SLC_TRY(kernel::config_of_generation(directory), "read back");
     if (!(found == out.config)) return differs("tables");
     if (out.generation->rings().size() < out.image.ring_list.size()) return differs("rings");
     const auto services = std::as_const(*out.generation).services();
@@ -368,8 +369,7 @@ void Controller::renew_code() {
     };
     auto outcome = renew();
     code_error_ = outcome ? "" : outcome.error().what;
-    log_event(outcome ? LogLevel::info : LogLevel::error,
-              outcome ? "code.renewed" : "code.refused",
+    log_event(outcome ? LogLevel::info : LogLevel::error, outcome ? "code.renewed" : "code.refused",
               {{"generation", std::to_string(live_->number)}, {"error", code_error_}});
 }
 
@@ -377,8 +377,8 @@ void Controller::renew_code() {
 /// remembered, so that every slot asks once more.
 Result<void> Controller::take_back_canary() {
     const auto pinned = instance_->generations();
-    const auto found = std::find_if(pinned.begin(), pinned.end(),
-                                    [](const auto& each) { return each.canary; });
+    const auto found =
+        std::find_if(pinned.begin(), pinned.end(), [](const auto& each) { return each.canary; });
     const auto records = SLC_TRY(history_->list(16), "history");
     if (found != pinned.end()) {
         for (const auto& ring : live_->image.ring_list)

@@ -113,18 +113,19 @@ Result<ApplyReport> Controller::swap_back(std::uint32_t number, const ApplyReque
     if (found == retained_.end()) return fail(Errc::conflict, "not loaded");
     Loaded target = std::move(*found);
     retained_.erase(found);
-    const bool is_stale = target.state_epoch != state_epoch_ ||
-                          (target.config.node.decap && target.config.node.decap->addresses.empty() &&
-                           target.address_revision != network_->revision().addresses);
+    const bool is_stale =
+        target.state_epoch != state_epoch_ ||
+        (target.config.node.decap && target.config.node.decap->addresses.empty() &&
+         target.address_revision != network_->revision().addresses);
     if (is_stale) return fail(Errc::conflict, "its state maps or addresses are those of before");
     ApplyReport out;
     out.plan.base = live_->number;
     out.plan.digest = target.digest;
     out.plan.road = plan::Road::program;
-    const auto reconciled =
-        SLC_TRY(reconcile(target, *live_, SLC_TRY(rings_before(), "rings"), live_->ids,
-                          overrides_.overrides(), *network_),
-                "reconcile");
+    plan::LiveRings rings = SLC_TRY(rings_before(), "rings");
+    const auto reconciled = SLC_TRY(
+        reconcile(target, *live_, std::move(rings), live_->ids, overrides_.overrides(), *network_),
+        "reconcile");
     history::Begin what;
     what.base = live_->number;
     what.restores = number;
@@ -148,9 +149,9 @@ Result<ApplyReport> Controller::swap_back(std::uint32_t number, const ApplyReque
     if (!kept) log_event(LogLevel::error, "history.failed", {{"error", kept.error().what}});
     out.plan.times.emplace_back(
         "total", std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began));
-    out.plan.plan.notes.push_back(
-        "still loaded: one swap; " + std::to_string(reconciled.rings_that_differ) + " of " +
-        std::to_string(reconciled.rings) + " rings were built anew");
+    out.plan.plan.notes.push_back("still loaded: one swap; " +
+                                  std::to_string(reconciled.rings_that_differ) + " of " +
+                                  std::to_string(reconciled.rings) + " rings were built anew");
     announce(out, request);
     return out;
 }
@@ -213,8 +214,7 @@ Result<std::vector<plan::Change>> Controller::drift(const std::string& text,
     if (!live_) return fail(Errc::unreachable, "no configuration is in force yet");
     const std::string name = file.empty() ? options_.config_file : file;
     const auto config = SLC_TRY(
-        read_config(text, name,
-                    config::directory_of(name == "-" ? options_.config_file : name)),
+        read_config(text, name, config::directory_of(name == "-" ? options_.config_file : name)),
         "diff");
     return plan::make_drift(live_->config, overrides_.overrides(), config);
 }

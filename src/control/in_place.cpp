@@ -92,8 +92,8 @@ void publish_rings(Loaded& live, const Loaded& next) {
     for (std::uint32_t i = 0; i < next.image.ring_list.size(); ++i) {
         const auto& ring = next.image.ring_list[i];
         const auto& before = live.image.ring_list[i];
-        const bool same = ring.empty == before.empty && ring.offset == before.offset &&
-                          ring.log2 == before.log2;
+        const bool same =
+            ring.empty == before.empty && ring.offset == before.offset && ring.log2 == before.log2;
         if (!same) live.generation->set_ring(i, ring.empty ? 0 : plan::ring_descriptor(ring));
     }
 }

@@ -71,9 +71,8 @@ void mark_dead(Loaded& next, const Loaded* before, const plan::Overrides& overri
     for (const auto& member : next.image.members) {
         if (member.backend == plan::kRetired) {
             // Removed while it was down: what is remembered for it stays void.
-            next.generation->set_down(member.id,
-                                      member.id < was.size() &&
-                                          (was[member.id].flags & SLC_MEMBER_DOWN) != 0);
+            next.generation->set_down(
+                member.id, member.id < was.size() && (was[member.id].flags & SLC_MEMBER_DOWN) != 0);
             continue;
         }
         const auto& group = next.config.groups[member.group];

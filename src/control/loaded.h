@@ -27,8 +27,8 @@ namespace sluice::control {
 
 struct Loaded {
     config::Config config;
-    std::string text;    ///< What config was parsed from.
-    std::string digest;  ///< SHA-256 of text, hex.
+    std::string text;          ///< What config was parsed from.
+    std::string digest;        ///< SHA-256 of text, hex.
     std::uint32_t number = 0;  ///< Of the configuration, in history.
     std::uint32_t pinned = 0;  ///< gen/<pinned>: where its programs and tables are.
     plan::Image image;
@@ -40,11 +40,11 @@ struct Loaded {
     std::map<IpAddress, std::vector<std::size_t>> members_at;  ///< Index into image.members.
     std::map<std::uint32_t, IpAddress> addresses;              ///< By member id.
     std::optional<std::uint64_t> table_seed;  ///< Nothing: an earlier daemon had it.
-    std::uint64_t address_revision = 0;  ///< Of the node's addresses that it was built with.
-    std::uint64_t state_epoch = 0;       ///< Of the state maps that its programs use.
-    std::set<IpAddress> unwritten;       ///< Changes that found no free header template.
-    plan::LiveRings before;              ///< What packets read when it was compiled.
-    Wanted wanted;                       ///< Slots as they shall be, until it is live.
+    std::uint64_t address_revision = 0;       ///< Of the node's addresses that it was built with.
+    std::uint64_t state_epoch = 0;            ///< Of the state maps that its programs use.
+    std::set<IpAddress> unwritten;            ///< Changes that found no free header template.
+    plan::LiveRings before;                   ///< What packets read when it was compiled.
+    Wanted wanted;                            ///< Slots as they shall be, until it is live.
     std::optional<Changes> changes;
     plan::Instant since{0};           ///< When it became live.
     std::set<std::uint32_t> unnamed;  ///< Retired members that no slot named a pass ago.

@@ -64,8 +64,8 @@ Result<void> fit_members(Loaded& target, Loaded& live,
     std::vector<std::uint32_t> variants(target.config.groups.size());
     for (const auto& service : target.config.services)
         if (service.forward != config::Forward::local)
-            variants[service.group] |= 1u << SLC_VARIANT(static_cast<int>(service.forward),
-                                                         service.vip.address.is_ip6);
+            variants[service.group] |=
+                1u << SLC_VARIANT(static_cast<int>(service.forward), service.vip.address.is_ip6);
     std::set<std::uint32_t> stale;
     for (const auto& member : members)
         if (member.backend == plan::kRetired) stale.insert(member.id);
@@ -120,8 +120,7 @@ void fit_ids(Loaded& target) {
 Result<void> fit_hops(Loaded& target, const Loaded& live, kernel::NetworkPort& network) {
     for (const auto& [address, indexes] : target.members_at) {
         const auto watched = live.hops.find(address);
-        plan::NextHop now =
-            watched != live.hops.end() ? watched->second : network.resolve(address);
+        plan::NextHop now = watched != live.hops.end() ? watched->second : network.resolve(address);
         const auto known = target.hops.find(address);
         const bool has_retired = std::any_of(indexes.begin(), indexes.end(), [&](std::size_t i) {
             return target.image.members[i].backend == plan::kRetired;

@@ -3,8 +3,8 @@
 
 /// Generations that were in force and are still loaded. What the world said meanwhile (failures,
 /// drains, weights, next hops, members that came and went, flows that are remembered) is written
-/// into one before it is swapped back, so that a rollback revives nothing dead and cuts nothing that
-/// was born meanwhile.
+/// into one before it is swapped back, so that a rollback revives nothing dead and cuts nothing
+/// that was born meanwhile.
 
 #include <cstdint>
 

@@ -257,7 +257,8 @@ void Generation::find_free_cells() {
 
 Result<void> Generation::fill_stages(const LoadOptions& options) {
     for (const Stage& stage : kStages)
-        if (stage.needed(node_)) SLC_CHECK(set_stage(stage.program, program_fd(stage.program)), "load");
+        if (stage.needed(node_))
+            SLC_CHECK(set_stage(stage.program, program_fd(stage.program)), "load");
     if (options.next.empty()) return {};
     const UniqueFd next(::bpf_obj_get(options.next.c_str()));
     if (!next.valid()) {

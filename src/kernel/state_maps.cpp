@@ -128,33 +128,37 @@ Result<UniqueFd> copy(const StateKind& kind, int from, const bpf_map_info& info,
 }  // namespace
 
 Result<StateMaps> StateMaps::open(const std::string& directory, const StateSizes& sizes) {
-    StateMaps out = SLC_TRY(open_all_but_flows(directory, sizes), "state");
+    StateMaps out = SLC_TRY(find(directory), "state");
     out.flows_ = SLC_TRY(FlowMap::open(directory, sizes.flows), "state");
+    SLC_CHECK(out.make_missing(sizes), "state");
     return out;
 }
 
 Result<StateMaps> StateMaps::open(const std::string& directory, const StateSizes& sizes,
                                   FlowMap flows) {
-    StateMaps out = SLC_TRY(open_all_but_flows(directory, sizes), "state");
+    StateMaps out = SLC_TRY(find(directory), "state");
     out.flows_ = std::move(flows);
+    SLC_CHECK(out.make_missing(sizes), "state");
     return out;
 }
 
-Result<StateMaps> StateMaps::open_all_but_flows(const std::string& directory,
-                                                const StateSizes& sizes) {
+/// All that is pinned, before anything is made: what is refused is left as it was.
+Result<StateMaps> StateMaps::find(const std::string& directory) {
     StateMaps out;
     out.directory_ = directory;
     SLC_CHECK(check_state_version(directory), "version");
-    if (!directory.empty()) {
-        for (const StateKind& kind : kKinds)
-            for (std::size_t set = 0; set < (kind.counts() ? 2 : 1); ++set)
-                SLC_CHECK(out.find_pinned(kind, set), kind.name);
-        out.read_start();
-    }
-    out.samples_ = SLC_TRY(SampleMap::open(directory), "samples");
-    SLC_CHECK(out.fit(sizes), "sizes");
-    SLC_CHECK(mark_state_version(directory), "version");
+    if (directory.empty()) return out;
+    for (const StateKind& kind : kKinds)
+        for (std::size_t set = 0; set < (kind.counts() ? 2 : 1); ++set)
+            SLC_CHECK(out.find_pinned(kind, set), kind.name);
+    out.read_start();
     return out;
+}
+
+Result<void> StateMaps::make_missing(const StateSizes& sizes) {
+    samples_ = SLC_TRY(SampleMap::open(directory_), "samples");
+    SLC_CHECK(fit(sizes), "sizes");
+    return mark_state_version(directory_);
 }
 
 Result<void> StateMaps::find_pinned(const StateKind& kind, std::size_t set) {

@@ -120,8 +120,8 @@ class StateMaps {
     /// Raw sums, one value of this version behind the other.
     using Sums = std::map<std::string, std::string>;
 
-    static Result<StateMaps> open_all_but_flows(const std::string& directory,
-                                                const StateSizes& sizes);
+    static Result<StateMaps> find(const std::string& directory);
+    Result<void> make_missing(const StateSizes& sizes);
     Result<void> find_pinned(const struct StateKind& kind, std::size_t set);
     Result<bool> find_epoch(const struct StateKind& kind, std::size_t set, const std::string& path);
     Result<void> fit_one(const struct StateKind& kind, std::size_t set, std::uint32_t wanted);

@@ -13,6 +13,8 @@ namespace {
 
 /// Tables begin at cache lines, or two of them where a record spans two.
 constexpr std::size_t kAlign = 128;
+/// In reserve: 128 KiB, rings for some hundred backends.
+constexpr std::uint32_t kLeastFreeSlots = 16384;
 
 std::uint32_t at_least_one(std::size_t records) {
     return static_cast<std::uint32_t>(std::max<std::size_t>(records, 1));
@@ -95,7 +97,7 @@ Capacity capacity_for(const plan::Image& image) {
         if (!ring.empty) largest = std::max(largest, 1u << ring.log2);
     out.cells = 2 * image.templates + more * variants + 64;
     const auto slots = static_cast<std::uint32_t>(image.slots.size());
-    out.slots = slots + std::max(2 * largest, slots / 8);
+    out.slots = slots + std::max({2 * largest, slots / 8, kLeastFreeSlots});
     const auto ids = static_cast<std::uint32_t>(image.server_ids.size());
     out.server_ids = ids == 0 ? 0 : ids + std::max<std::uint32_t>(64, ids / 8);
     return out;

@@ -70,9 +70,8 @@ class ChangesTest : public ControllerTest {
     }
     /// The ring that packets read, by the pins.
     std::vector<std::uint64_t> ring() const {
-        const auto names = kernel::list_pins(options_.bpffs + "/test/gen");
         const auto pinned =
-            kernel::read_pinned_generation(options_.bpffs + "/test/gen/" + names.at(0));
+            kernel::read_pinned_generation(*kernel::find_live_generation(options_.bpffs, "test"));
         return (*pinned)->rings.at(0).slots;
     }
     std::uint32_t member(const std::string& address) const {

@@ -53,6 +53,8 @@ class ControllerTest : public testing::Test {
         ASSERT_TRUE(kernel::Instance::remove(options_.bpffs, "test"));
         std::remove("/mnt/state/ids.json");
         std::remove("/mnt/state/overrides.json");
+        for (const char* file : {"history.db", "history.db-wal", "history.db-shm"})
+            std::remove((options_.state_dir + "/" + file).c_str());
     }
 
     void write(const std::string& text) { std::ofstream(options_.config_file) << text; }
