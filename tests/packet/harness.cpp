@@ -166,6 +166,8 @@ Result<void> Bench::load(const BenchOptions& options) {
     compiling.table_seed = 0x5eed;
     compiling.frag_buckets = kFragBuckets;
     image_ = SLC_TRY(plan::compile(config_, ids_, compiling), "compile");
+    image_.node.features |= SLC_FEATURE_SAMPLE;
+    image_.node.sample_log2 = 0;
     if (options.spoil) options.spoil(image_);
     const plan::FlowGeometry flows = plan::flow_geometry(config_);
     const kernel::StateSizes sizes{.services = image_.highest_service + 1,
@@ -268,6 +270,26 @@ Outcome Bench::run(const Bytes& frame) {
                 {member.address.text(), now.packets - was.packets, now.bytes - was.bytes, 0, 0});
     }
     return out;
+}
+
+std::optional<slc_sample> Bench::newest_sample() const {
+    const std::vector<slc_sample> samples = this->samples();
+    if (samples.empty()) return {};
+    // All are of one CPU, which counts them.
+    return *std::ranges::max_element(samples, {}, &slc_sample::seq);
+}
+
+Result<kernel::Twin*> Bench::twin() {
+    if (!twin_) {
+        kernel::LoadOptions loading;
+        loading.isa = instruction_set();
+        twin_ = std::make_unique<kernel::Twin>(
+            SLC_TRY(kernel::Twin::load(*generation_, *state_, loading), "twin"));
+    }
+    SLC_CHECK(twin_->clear_state(), "twin");
+    twin_->copy_flows(state_->flows());
+    twin_->copy_live(*generation_);
+    return twin_.get();
 }
 
 void Bench::restore_live() {

@@ -4,7 +4,7 @@
 /// The balancer in the kernel's test run: a configuration of tests/packet/configs, compiled and
 /// loaded as sluiced does it, with header templates for the next hops that case.h makes up.
 /// Everything runs on one CPU, which the process is bound to, so that per-CPU counters are read
-/// from one column.
+/// from one column. Every packet is sampled.
 
 #include <functional>
 #include <memory>
@@ -17,6 +17,7 @@
 #include "kernel/bpf_object.h"
 #include "kernel/generation.h"
 #include "kernel/state_maps.h"
+#include "kernel/twin.h"
 #include "plan/ids.h"
 #include "plan/image.h"
 #include "tests/packet/case.h"
@@ -106,6 +107,14 @@ class Bench {
     /// The flow tables: reset_state() empties them.
     kernel::FlowMap& flows() { return state_->flows(); }
 
+    /// Oldest first.
+    [[nodiscard]] std::vector<slc_sample> samples() const { return state_->samples().read(); }
+    /// What the data plane kept of the packet that left last.
+    [[nodiscard]] std::optional<slc_sample> newest_sample() const;
+    /// The proof twin of this generation with all state as it is here, but fragments: those it must
+    /// be sent. Loaded when it is asked for first.
+    Result<kernel::Twin*> twin();
+
     [[nodiscard]] const config::Config& config() const { return config_; }
     [[nodiscard]] const plan::Image& image() const { return image_; }
     [[nodiscard]] kernel::Generation& generation() { return *generation_; }
@@ -126,6 +135,7 @@ class Bench {
     std::unique_ptr<kernel::StateMaps> state_;
     std::unique_ptr<kernel::Generation> generation_;
     std::unique_ptr<ReasonReader> reasons_;
+    std::unique_ptr<kernel::Twin> twin_;
     std::vector<slc_member> members_;  ///< As loaded and resolved.
 };
 

@@ -10,6 +10,7 @@
 #include "tests/packet/harness.h"
 #include "tests/packet/pcap.h"
 #include "tests/packet/report.h"
+#include "tests/packet/twin_check.h"
 
 namespace sluice::packet {
 namespace {
@@ -127,8 +128,9 @@ void check(const Case& row) {
     Bench& bench = bench_for(row.config);
     bench.reset_state();
     if (row.prepare) row.prepare(bench);
-    for (const Packet& packet : row.before) (void)bench.run(packet.bytes());
     const Bytes in = row.in.bytes();
+    const auto twin = answer_of_twin(bench, row);
+    for (const Packet& packet : row.before) (void)bench.run(packet.bytes());
     const Outcome got = bench.run(in);
 
     const std::optional<Flow> flow = row.flow ? row.flow : flow_of(row.in);
@@ -142,6 +144,8 @@ void check(const Case& row) {
     check_backend(row, got, in.size());
     EXPECT_EQ(got.counts, row.counts) << "counted " << text_of(got.counts);
     check_frame(row, in, want, got);
+    check_sample(bench, in, got.run);
+    check_twin(bench, twin, got.run);
     if (row.want.frame && got.run.verdict != Verdict::drop)
         record(row.name, *row.want.frame, got.run.frame, row.inner_sums);
 }

@@ -8,7 +8,7 @@ set -eu
 . tests/vm/guest/lab.sh
 objects=$SLUICE_BUILD/bpf
 
-"$SLUICE_BUILD/tests/vm/vm_verify" "$objects"/{root,lb,agent}_v3.bpf.o || fail "v3 is refused"
+"$SLUICE_BUILD/tests/vm/vm_verify" "$objects"/{root,root_canary,lb,agent}_v3.bpf.o || fail "v3 is refused"
 
 if "$SLUICE_BUILD/tests/vm/vm_verify" "$objects/lb_v4.bpf.o" >/tmp/v4; then
     fail "this kernel takes v4: it is not the oldest supported one"

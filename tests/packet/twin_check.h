@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// What is wanted of every row beside its outcome: that the sampler kept the packet as it was
+/// received, and that the proof twin of the same generation says the same of it.
+
+#include "kernel/twin.h"
+#include "tests/packet/harness.h"
+
+namespace sluice::packet {
+
+/// The row's packets through the twin, which has the bench's state as it is now: call it before
+/// they change that.
+Result<kernel::TwinAnswer> answer_of_twin(Bench& bench, const Case& row);
+
+/// The sample of the packet that has just left.
+void check_sample(const Bench& bench, const Bytes& in, const RunResult& live);
+
+/// The same verdict, bytes and record; and what only the twin tells is true.
+void check_twin(Bench& bench, const Result<kernel::TwinAnswer>& twin, const RunResult& live);
+
+}  // namespace sluice::packet
