@@ -76,6 +76,16 @@ std::vector<Scenario> scenarios() {
                        .marked = true});
     }
 
+    // Beside the scenarios of the same traffic, which are sampled.
+    for (const Traffic traffic : {Traffic::tcp4, Traffic::tcp6}) {
+        const bool ip6 = traffic == Traffic::tcp6;
+        out.push_back({.name = fmt::format("sampling off, {} TCP", ip6 ? "IPv6" : "IPv4"),
+                       .traffic = traffic,
+                       .setup = "sampling off",
+                       .grows = ip6 ? 40u : 20u,
+                       .everybody = false});
+    }
+
     const auto mode = [&](const char* name, Traffic traffic, std::uint32_t grows) {
         out.push_back({.name = std::string("mode ") + name,
                        .traffic = traffic,
@@ -104,6 +114,10 @@ SluiceSetup setup_of(const std::string& name) {
     if (name == "both") return setup;
     if (name == "prefixes") {
         setup.prefixes = 1000;
+        return setup;
+    }
+    if (name == "sampling off") {
+        setup.samples = false;
         return setup;
     }
     if (name.starts_with("remembers ")) {

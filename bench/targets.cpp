@@ -88,6 +88,7 @@ config::Config config_of(const SluiceSetup& setup) {
     config.node.tunnel_source6 = IpPrefix::parse("fd00:ff::/64");
     config.node.ring_secret = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
     config.node.has_ring_secret = true;
+    if (!setup.samples) config.node.sample_one_in = 0;
     if (setup.flow_entries != 0) config.node.flow_entries = setup.flow_entries;
     if (setup.ip4) {
         config.groups.push_back(group_of("web4", setup.backend4_is_ip6, setup));

@@ -27,6 +27,7 @@ struct SluiceSetup {
     unsigned backends = 100;
     unsigned prefixes = 0;      ///< VIP prefixes beside the VIPs.
     unsigned flow_entries = 0;  ///< Places of the flow table; 0: as by default.
+    bool samples = true;        ///< As by default: one packet of 1,024.
 };
 
 config::Config config_of(const SluiceSetup& setup);
