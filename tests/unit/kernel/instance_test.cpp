@@ -10,6 +10,7 @@
 #include "config/parse.h"
 #include "kernel/agent.h"
 #include "kernel/bpffs.h"
+#include "kernel/generation.h"
 #include "kernel/instruction_set.h"
 #include "namespaces.h"
 #include "private_bpffs.h"
@@ -64,9 +65,7 @@ class InstanceTest : public testing::Test {
     void TearDown() override { ASSERT_TRUE(Instance::remove(g_bpffs + "/sluice", "test")); }
 
     Instance open() {
-        auto instance = Instance::open(g_bpffs + "/sluice", "test", *probe_instruction_set());
-        EXPECT_TRUE(instance) << instance.error().what;
-        return std::move(*instance);
+        return Instance::open(g_bpffs + "/sluice", "test", *probe_instruction_set()).value();
     }
 
     test::Namespace network_ = test::Namespace::create();
@@ -246,48 +245,6 @@ services:
     ASSERT_TRUE(full) << full.error().what;
     EXPECT_LT(2 * small.programs()[0].instructions, full->programs()[0].instructions);
     EXPECT_LT(small.programs().size(), full->programs().size());
-}
-
-TEST(StateMaps, too_small_counters_get_a_successor_and_lose_nothing) {
-    const std::string directory = g_bpffs + "/state-test";
-    ASSERT_TRUE(make_pin_directory(directory));
-    const std::uint32_t index = 3;
-    const auto count = [&](const StateMaps& state, std::uint64_t packets) {
-        for (const auto& [name, fd] : state.current()) {
-            if (name != "slc_service_counters") continue;
-            std::vector<slc_service_counter> row(
-                static_cast<std::size_t>(::sysconf(_SC_NPROCESSORS_CONF)) + 64);
-            row[0].packets = packets;
-            ASSERT_EQ(::bpf_map_update_elem(fd, &index, row.data(), BPF_ANY), 0);
-        }
-    };
-    {
-        auto state = StateMaps::open(directory, small_sizes());
-        ASSERT_TRUE(state);
-        count(*state, 5);
-        StateSizes larger = small_sizes();
-        larger.services = 5000;
-        ASSERT_TRUE(state->fit(larger));
-        count(*state, 7);
-        EXPECT_EQ(state->services()[index].packets, 12u);
-        EXPECT_GE(state->services().size(), 5000u);
-    }
-    const auto again = StateMaps::open(directory, small_sizes());
-    ASSERT_TRUE(again) << again.error().what;
-    EXPECT_EQ(again->services()[index].packets, 12u);
-    ASSERT_TRUE(remove_pins(directory));
-}
-
-TEST(StateMaps, pinned_map_of_another_layout_is_refused_and_left) {
-    const std::string directory = g_bpffs + "/layout-test";
-    ASSERT_TRUE(make_pin_directory(directory));
-    const UniqueFd other(::bpf_map_create(BPF_MAP_TYPE_ARRAY, "other", 4, 8, 1, nullptr));
-    ASSERT_EQ(::bpf_obj_pin(other.get(), (directory + "/slc_frags").c_str()), 0);
-    const auto state = StateMaps::open(directory, small_sizes());
-    ASSERT_FALSE(state);
-    EXPECT_EQ(state.error().code, Errc::conflict);
-    EXPECT_EQ(list_pins(directory), std::vector<std::string>{"slc_frags"});
-    ASSERT_TRUE(remove_pins(directory));
 }
 
 TEST(BpfObject, telling_line_skips_the_statistics) {
