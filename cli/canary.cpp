@@ -30,8 +30,7 @@ Result<double> parse_share(std::string_view text) {
     text.remove_suffix(1);
     double percent = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
-    if (error != std::errc() || end != text.data() + text.size() || !(percent > 0) ||
-        percent > 100)
+    if (error != std::errc() || end != text.data() + text.size() || !(percent > 0) || percent > 100)
         return no_canary();
     return percent / 100;
 }
@@ -53,9 +52,8 @@ std::string counts_text(const Json& counts) {
 }
 
 Result<int> end_canary(const Options& options, const char* how) {
-    const Json applied =
-        SLC_TRY(send(options, std::string("/api/v1/config/canary/") + how, "{}"),
-                std::string("config canary ") + how);
+    const Json applied = SLC_TRY(send(options, std::string("/api/v1/config/canary/") + how, "{}"),
+                                 std::string("config canary ") + how);
     if (is_document(options.format))
         print_document(applied, options.format);
     else

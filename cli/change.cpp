@@ -37,7 +37,9 @@ Result<api::ConfigBody> source_of(const ConfigOptions& options) {
     api::ConfigBody out;
     if (options.file.empty()) return out;
     out.has_text = true;
-    out.request.text = SLC_TRY(config::read_file(options.file), "config");
+    auto text = config::read_file(options.file);
+    if (!text) return fail(std::move(text).error());
+    out.request.text = std::move(*text);
     out.request.file = absolute(options.file);
     const config::ParseOutcome outcome = config::parse(out.request.text, out.request.file);
     fmt::print(stderr, "{}", api::config_findings(outcome.warnings, outcome.errors));
@@ -66,7 +68,9 @@ Result<int> judge(const Options& options, const Json& plan) {
     const std::string why = objection(plan);
     if (!why.empty())
         return fail(Errc::conflict, "this change would be refused: " + why,
-                    "each test that does not hold is listed with its line");
+                    member_at(member_at(plan, "proof"), "failures").empty()
+                        ? "proof.max_moved is the bound"
+                        : "each test that does not hold is listed with its line");
     const bool is_pending = !member_at(plan, "changes").empty();
     return options.config.detailed_exit_code && is_pending ? kExitPending : kExitDone;
 }
@@ -121,10 +125,10 @@ Result<int> run_config_diff(const Options& options) {
     else if (changes.empty())
         fmt::print("no drift: what runs is what {} says\n", text_at(drift, "file"));
     else
-        fmt::print("{} between what runs and {}\n\n{}", counted(changes.size(), "difference"),
-                   text_at(drift, "file"),
-                   changes_text(changes, options.format == Format::wide ? changes.size()
-                                                                        : kMaxChanges));
+        fmt::print(
+            "{} between what runs and {}\n\n{}", counted(changes.size(), "difference"),
+            text_at(drift, "file"),
+            changes_text(changes, options.format == Format::wide ? changes.size() : kMaxChanges));
     return options.config.detailed_exit_code && !changes.empty() ? kExitPending : kExitDone;
 }
 
@@ -143,9 +147,8 @@ Result<int> run_config_rollback(const Options& options) {
     if (options.config.generation > 0) body.generation = options.config.generation;
     body.author = options.config.author.empty() ? user_name() : options.config.author;
     body.message = options.config.message;
-    const Json applied =
-        SLC_TRY(send(options, "/api/v1/config/rollback", api::generation_body(body)),
-                "config rollback");
+    const Json applied = SLC_TRY(
+        send(options, "/api/v1/config/rollback", api::generation_body(body)), "config rollback");
     return show_applied(options, applied);
 }
 

@@ -19,8 +19,7 @@ std::string source_of(const OptionInfo& option) {
         return "sluice backend list 2>/dev/null | awk -F/ 'NR > 1 && !seen[$1]++ {print $1}'";
     if (option.value == "GENERATION")
         return "sluice config history 2>/dev/null | awk 'NR > 1 {print $1}'";
-    if (option.value == "NODE")
-        return "sluice instance list 2>/dev/null | awk 'NR > 1 {print $1}'";
+    if (option.value == "NODE") return "sluice instance list 2>/dev/null | awk 'NR > 1 {print $1}'";
     if (option.value == "IFACE") return "ls /sys/class/net";
     return {};
 }

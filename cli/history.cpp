@@ -67,11 +67,11 @@ Result<int> run_config_history(const Options& options) {
                                    kept_cell(row)};
         const std::string confirm_by = text_at(row, "confirm_by");
         if (is_wide)
-            cells.insert(cells.end(),
-                         {cell(std::to_string(number_at(row, "base"))),
-                          cell(confirm_by.empty() ? confirm_by : time_for_people(confirm_by)),
-                          cell(text_at(row, "digest").substr(0, kShownDigest)),
-                          cell(text_at(row, "file"))});
+            cells.insert(
+                cells.end(),
+                {cell(std::to_string(number_at(row, "base"))),
+                 cell(confirm_by.empty() ? confirm_by : time_for_people(confirm_by)),
+                 cell(text_at(row, "digest").substr(0, kShownDigest)), cell(text_at(row, "file"))});
         cells.push_back(cell(message_of(row)));
         table.add(std::move(cells));
     }
@@ -80,10 +80,9 @@ Result<int> run_config_history(const Options& options) {
 }
 
 Result<int> show_generation(const Options& options) {
-    const Json document =
-        SLC_TRY(fetch(options, fmt::format("/api/v1/config/generations/{}",
-                                           options.config.generation)),
-                "config show");
+    const Json document = SLC_TRY(
+        fetch(options, fmt::format("/api/v1/config/generations/{}", options.config.generation)),
+        "config show");
     if (is_document(options.format)) {
         print_document(document, options.format);
         return kExitDone;

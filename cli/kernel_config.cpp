@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -31,6 +32,10 @@ struct Stored {
 
 Result<Stored> stored_config(const std::string& state_dir) {
     const std::string path = state_dir + "/history.db";
+    std::error_code ignored;
+    // To open one would make one.
+    if (!std::filesystem::exists(path, ignored))
+        return fail(Errc::not_found, "no history: " + path, "--state-dir names its directory");
     const auto database = SLC_TRY(history::History::open(path), "history");
     const auto record = SLC_TRY(database.in_force(), "history");
     if (!record) return fail(Errc::not_found, path + ": nothing is in force");
@@ -59,9 +64,10 @@ int print_check(const Options& options, const Stored& stored,
     else if (changes.empty())
         fmt::print("the kernel has generation {}, as the history says\n", stored.generation);
     else
-        fmt::print("{} between what the kernel has and generation {}\n\n{}",
-                   counted(changes.size(), "difference"), stored.generation,
-                   changes_text(lines, options.format == Format::wide ? lines.size() : kMaxChanges));
+        fmt::print(
+            "{} between what the kernel has and generation {}\n\n{}",
+            counted(changes.size(), "difference"), stored.generation,
+            changes_text(lines, options.format == Format::wide ? lines.size() : kMaxChanges));
     return changes.empty() ? kExitDone : kExitNotFound;
 }
 

@@ -284,7 +284,8 @@ void add_changes(Tree& tree, CLI::App& config) {
     add_generation(rollback, options, "Which one (default: the one before the one in force)");
     add_message(rollback, options);
     CLI::App* canary = tree.noun(config, "canary", "A generation that takes a part of the packets");
-    tree.verb(*canary, "show", run_canary_show, "What it takes, and its counters beside the rest's");
+    tree.verb(*canary, "show", run_canary_show,
+              "What it takes, and its counters beside the rest's");
     tree.verb(*canary, "promote", run_canary_promote, "It takes all packets");
     tree.verb(*canary, "back", run_canary_back, "It takes none any more");
 }
@@ -351,9 +352,7 @@ void add_instances(Tree& tree) {
                               "All instances of this machine, also those left behind"));
     CLI::App* remove = tree.verb(*instance, "remove", run_instance_remove,
                                  "Remove one: programs, tables, flows, counters");
-    remove->add_option("NAME", tree.options.name, "Its node's name")
-        ->required()
-        ->type_name("NODE");
+    remove->add_option("NAME", tree.options.name, "Its node's name")->required()->type_name("NODE");
     add_bpffs(tree, remove);
     CLI::App* detach = tree.verb(tree.app, "detach", run_detach,
                                  "Remove everything of a node from the kernel; needs root");

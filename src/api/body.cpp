@@ -150,8 +150,8 @@ Result<bool> flag_of(const Member& member) {
 
 Result<std::uint64_t> number_of(const Member& member, std::uint64_t least, std::uint64_t most) {
     if (member.kind != Kind::number || member.number < least || member.number > most)
-        return fail(Errc::invalid, fmt::format("{}: not a whole number from {} to {}", member.key,
-                                               least, most));
+        return fail(Errc::invalid,
+                    fmt::format("{}: not a whole number from {} to {}", member.key, least, most));
     return member.number;
 }
 

@@ -26,8 +26,8 @@ struct Member {
     std::vector<std::string> list;  ///< Of strings.
 };
 
-/// In the order of the body; none for an empty body. Errc::invalid for what is no JSON object, holds
-/// a key twice, or more than the above.
+/// In the order of the body; none for an empty body. Errc::invalid for what is no JSON object,
+/// holds a key twice, or more than the above.
 Result<std::vector<Member>> read_body(std::string_view body);
 
 /// The value of a member, or Errc::invalid with its key and what stands there instead.

@@ -22,7 +22,8 @@ inline constexpr std::size_t kMaxConfigBodyLen = std::size_t{64} << 20;
 inline constexpr std::chrono::seconds kMaxConfirmWithin{30LL * 86400};
 
 /// Of plan and apply, and of drift, which takes only text and file.
-///   {"text": "version: 2\n...", "file": "/root/new.yaml", "directory": "/root", "author": "ada",
+///   {"text": "version: 2\n...", "file": "/etc/sluice/new.yaml", "directory": "/etc/sluice",
+///   "author": "ada",
 ///    "message": "more weight", "confirm_within_s": 300, "road": "map", "dry_run": false,
 ///    "canary": {"interfaces": ["eth1"]}   or   {"share": 0.05}}
 struct ConfigBody {
@@ -44,7 +45,7 @@ struct GenerationBody {
 Result<GenerationBody> parse_generation(std::string_view body);
 std::string generation_body(const GenerationBody& body);
 
-/// "file=/root/new.yaml bytes=1234 road=map", for the log.
+/// "file=/etc/sluice/new.yaml bytes=1234 road=map", for the log.
 std::string text_of(const ConfigBody& body);
 std::string text_of(const GenerationBody& body);
 

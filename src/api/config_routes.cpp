@@ -118,9 +118,10 @@ Response confirm(const Request& request, NodeView& node) {
     const auto waiting = awaiting(configurations);
     if (!waiting) return refused(waiting.error());
     if (body->generation && *waiting && *body->generation != **waiting)
-        return refused(make_error(
-            Errc::conflict, fmt::format("generation {} waits, not {}", **waiting, *body->generation),
-            "sluice config history shows what has happened"));
+        return refused(
+            make_error(Errc::conflict,
+                       fmt::format("generation {} waits, not {}", **waiting, *body->generation),
+                       "sluice config history shows what has happened"));
     const auto done = configurations.confirm();
     return with_order(done ? ok(confirmed_json(waiting->value_or(0))) : refused(done.error()),
                       text_of(*body));
@@ -153,8 +154,7 @@ Response take_back(const Request& request, NodeView& node) {
 
 Response canary(const Request& /*request*/, NodeView& node) {
     const auto status = node.configurations().canary();
-    if (!status)
-        return not_found("there is no canary", "sluice config apply --canary begins one");
+    if (!status) return not_found("there is no canary", "sluice config apply --canary begins one");
     return ok(canary_json(*status));
 }
 
@@ -175,8 +175,8 @@ Response list(NodeView& node, std::string_view query) {
         const auto number = number_in<std::uint32_t>(value, 1, kMostHistory);
         if (!number)
             return bad_target(make_error(
-                Errc::invalid,
-                fmt::format("limit: '{}' is not a whole number from 1 to {}", value, kMostHistory)));
+                Errc::invalid, fmt::format("limit: '{}' is not a whole number from 1 to {}", value,
+                                           kMostHistory)));
         limit = *number;
     }
     const auto generations = node.configurations().history(limit);
@@ -187,9 +187,9 @@ Response generation(NodeView& node, std::string_view word) {
     const auto number =
         number_in<std::uint32_t>(word, 1, std::numeric_limits<std::uint32_t>::max());
     if (!number)
-        return bad_target(
-            make_error(Errc::invalid, fmt::format("'{}' is no number of a generation", word),
-                       "sluice config history shows them all"));
+        return bad_target(make_error(Errc::invalid,
+                                     fmt::format("'{}' is no number of a generation", word),
+                                     "sluice config history shows them all"));
     const auto found = node.configurations().generation(*number);
     return found ? ok(generation_json(*found)) : refused(found.error());
 }
@@ -216,9 +216,8 @@ constexpr Page kPages[] = {
 }  // namespace
 
 bool takes_config(std::string_view path) {
-    return std::any_of(std::begin(kPages), std::end(kPages), [path](const Page& page) {
-        return page.takes_config && page.path == path;
-    });
+    return std::any_of(std::begin(kPages), std::end(kPages),
+                       [path](const Page& page) { return page.takes_config && page.path == path; });
 }
 
 Response answer_config(const Request& request, NodeView& node, std::string_view path,

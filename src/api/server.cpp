@@ -251,9 +251,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
 
     void refuse_room() {
-        write(error_response(make_error(Errc::limit, "other large requests are being answered",
-                                        "try again"),
-                             status_of(Errc::limit)),
+        write(error_response(
+                  make_error(Errc::limit, "other large requests are being answered", "try again"),
+                  status_of(Errc::limit)),
               false);
     }
 

@@ -54,14 +54,14 @@ plan::ChangePlan four_changes() {
     out.changes = {
         {ChangeKind::changed, "node", "sampling", "1024", "4096", Road::program,
          "a constant of the loaded program"},
-        {ChangeKind::changed, "backend pool/10.0.0.5", "weight", "1", "5", Road::entry,
+        {ChangeKind::changed, "backend front/10.0.0.5", "weight", "1", "5", Road::entry,
          "slots move one by one, each by one aligned store"},
-        {ChangeKind::added, "backend pool/10.0.0.7", "", "", "weight 1", Road::map,
+        {ChangeKind::added, "backend front/10.0.0.7", "", "", "weight 1", Road::map,
          "its record and templates are written where nobody reads, before slots name it"},
-        {ChangeKind::removed, "backend pool/10.0.0.6", "", "weight 1", "", Road::map,
+        {ChangeKind::removed, "backend front/10.0.0.6", "", "weight 1", "", Road::map,
          "slots leave it one by one; its record stays until its last remembered flow has ended"}};
     out.road = Road::program;
-    out.moves = {{"pool", config::Balance::maglev, 256, 87}};
+    out.moves = {{"front", config::Balance::maglev, 256, 87}};
     out.slots = 65'536;
     out.moved = 87;
     out.tables = {{"services", 2, 65'536, 4'194'304}, {"backends", 4, 0, 512}};
@@ -206,7 +206,7 @@ Result<ApplyReport> FakeConfigurations::rollback(std::optional<std::uint32_t> ge
     request.message = message;
     PlanReport plan;
     plan.base = 3;
-    plan.plan.changes = {{ChangeKind::changed, "backend pool/10.0.0.5", "weight", "5", "1",
+    plan.plan.changes = {{ChangeKind::changed, "backend front/10.0.0.5", "weight", "5", "1",
                           Road::entry, "slots move one by one, each by one aligned store"}};
     plan.road = Road::program;
     plan.times = {{"fill", 900us}, {"swap", 80us}};
@@ -235,7 +235,7 @@ Result<std::vector<plan::Change>> FakeConfigurations::drift(const std::string& t
     if (has(request, "broken")) return fail(broken(request));
     if (has(request, "nothing-new")) return std::vector<plan::Change>();
     return std::vector<plan::Change>{
-        {ChangeKind::changed, "backend pool/10.0.0.5", "weight", "10 (override, 5 in the file)",
+        {ChangeKind::changed, "backend front/10.0.0.5", "weight", "10 (override, 5 in the file)",
          "5", Road::entry,
          "an override, and it stays: applying a file does not end it (sluice backend reset)"}};
 }

@@ -18,13 +18,10 @@
 int main(int argc, char** argv) {
     using namespace sluice;
     using test::Scene;
-    const std::map<std::string, Scene> scenes = {{"healthy", Scene::healthy},
-                                                 {"degraded", Scene::degraded},
-                                                 {"crowded", Scene::crowded},
-                                                 {"changing", Scene::changing},
-                                                 {"empty", Scene::empty},
-                                                 {"awaiting", Scene::awaiting},
-                                                 {"canary", Scene::canary}};
+    const std::map<std::string, Scene> scenes = {
+        {"healthy", Scene::healthy},   {"degraded", Scene::degraded}, {"crowded", Scene::crowded},
+        {"changing", Scene::changing}, {"empty", Scene::empty},       {"awaiting", Scene::awaiting},
+        {"canary", Scene::canary}};
     if (argc < 3 || argc > 4 || !scenes.contains(argv[2])) {
         std::fprintf(stderr, "usage: fake_daemon SOCKET SCENE [FLOWS]\n");
         return 64;

@@ -24,9 +24,9 @@ const Case kApply[] = {
     {"empty_object", "{}", "file=own", true},
     {"a_text", R"({"text": "version: 2"})", "file= bytes=10", true},
     {"every_key",
-     R"({"text":"x","file":"/root/new.yaml","directory":"/root","author":"ada","message":"why\nso",
+     R"({"text":"x","file":"/etc/sluice/new.yaml","directory":"/etc/sluice","author":"ada","message":"why\nso",
         "confirm_within_s":300,"road":"map","dry_run":true,"canary":{"share":0.05}})",
-     "file=/root/new.yaml bytes=1 author=ada road=map confirm_within_s=300 canary_share=0.05 "
+     "file=/etc/sluice/new.yaml bytes=1 author=ada road=map confirm_within_s=300 canary_share=0.05 "
      "dry_run",
      true},
     {"canary_by_interfaces", R"({"canary":{"interfaces":["eth1","eth2"]}})",
@@ -60,8 +60,7 @@ const Case kApply[] = {
     {"text_null", R"({"text": null})", "request: text: not a string"},
     {"text_a_list", R"({"text": ["x"]})", "request: text: not a string"},
     {"text_an_object", R"({"text": {}})", "request: text: empty"},
-    {"directory_relative", R"({"directory": "root"})",
-     "request: directory: not an absolute path"},
+    {"directory_relative", R"({"directory": "root"})", "request: directory: not an absolute path"},
     {"author_that_paints", R"({"author": "\u001b[31mroot"})",
      "request: author: holds control characters"},
     {"author_of_two_lines", R"({"author": "ada\nroot"})",
@@ -76,8 +75,7 @@ const Case kApply[] = {
      "request: confirm_within_s: not a whole number from 1 to 2592000"},
     {"road_unknown", R"({"road": "high"})",
      "request: road: 'high' is not one of entry, map, program"},
-    {"road_none", R"({"road": "none"})",
-     "request: road: 'none' is not one of entry, map, program"},
+    {"road_none", R"({"road": "none"})", "request: road: 'none' is not one of entry, map, program"},
     {"dry_run_in_words", R"({"dry_run": "yes"})", "request: dry_run: neither true nor false"},
     {"canary_a_word", R"({"canary": "eth1"})", "request: unknown key 'canary'"},
     {"canary_empty", R"({"canary": {}})", "request: canary: empty"},
@@ -144,12 +142,12 @@ TEST(ConfigRequest, a_text_of_any_bytes_arrives_as_it_was) {
 TEST(ConfigRequest, a_text_that_no_server_would_take_is_not_sent) {
     ConfigBody body;
     body.has_text = true;
-    body.request.file = "/root/huge.yaml";
+    body.request.file = "/etc/sluice/huge.yaml";
     body.request.text.assign(kMaxConfigBodyLen, 'x');
     const auto sent = apply_body(body);
     ASSERT_FALSE(sent.has_value());
     EXPECT_EQ(sent.error().code, Errc::limit);
-    EXPECT_EQ(sent.error().what, "/root/huge.yaml: more than 64 MiB as a request");
+    EXPECT_EQ(sent.error().what, "/etc/sluice/huge.yaml: more than 64 MiB as a request");
 }
 
 TEST(ConfigRequest, drift_takes_a_text_and_its_name_only) {

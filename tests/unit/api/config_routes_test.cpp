@@ -47,8 +47,8 @@ const Case kCases[] = {
      "(forwarded)"},
     {"apply_while_another_waits", Scene::awaiting, "POST", "/api/v1/config/apply",
      R"({"text": "x"})", 409, "conflict", "generation 3 waits for its confirmation"},
-    {"apply_unknown_key", Scene::healthy, "POST", "/api/v1/config/apply", R"({"force": true})",
-     400, "invalid", "request: unknown key 'force'"},
+    {"apply_unknown_key", Scene::healthy, "POST", "/api/v1/config/apply", R"({"force": true})", 400,
+     "invalid", "request: unknown key 'force'"},
     {"drift", Scene::healthy, "POST", "/api/v1/config/drift", R"({"text": "x"})", 200},
     {"drift_of_the_own_file", Scene::healthy, "POST", "/api/v1/config/drift", "{}", 200},
     {"drift_of_what_is_no_configuration", Scene::healthy, "POST", "/api/v1/config/drift",
@@ -90,8 +90,8 @@ const Case kCases[] = {
     {"promote_nothing", Scene::healthy, "POST", "/api/v1/config/canary/promote", "", 404,
      "not_found", "there is no canary"},
     {"take_back", Scene::canary, "POST", "/api/v1/config/canary/back", "{}", 200},
-    {"take_back_odd_body", Scene::canary, "POST", "/api/v1/config/canary/back", "x", 400,
-     "invalid", "request: the body is not JSON"},
+    {"take_back_odd_body", Scene::canary, "POST", "/api/v1/config/canary/back", "x", 400, "invalid",
+     "request: the body is not JSON"},
     {"nothing_there", Scene::healthy, "GET", "/api/v1/config/canaries", "", 404, "not_found",
      "no such resource"},
 };
@@ -128,13 +128,13 @@ TEST(ConfigRoutes, a_plan_says_what_moves_by_which_road_and_what_was_proven) {
     EXPECT_EQ(json["holds"], false);
     ASSERT_EQ(json["changes"].size(), 4u);
     EXPECT_EQ(json["changes"][1],
-              Json::parse(R"({"kind": "changed", "what": "backend pool/10.0.0.5",
+              Json::parse(R"({"kind": "changed", "what": "backend front/10.0.0.5",
                   "field": "weight", "before": "1", "after": "5", "road": "entry",
                   "why": "slots move one by one, each by one aligned store"})"));
     EXPECT_EQ(json["moved_slots"], 87);
-    EXPECT_EQ(json["roads"][0],
-              Json::parse(
-                  R"({"road": "entry", "consistent": false, "time_us": 0, "memory_bytes": 0})"));
+    EXPECT_EQ(
+        json["roads"][0],
+        Json::parse(R"({"road": "entry", "consistent": false, "time_us": 0, "memory_bytes": 0})"));
     EXPECT_EQ(json["roads"][2]["time_us"], 41'300);
     EXPECT_EQ(json["proof"]["max_moved"], 0.01);
     EXPECT_EQ(json["proof"]["failures"][0]["where"], "f:31:5");
@@ -156,10 +156,10 @@ TEST(ConfigRoutes, without_a_text_the_own_file_is_meant) {
 
 TEST(ConfigRoutes, an_apply_that_waits_says_until_when) {
     FakeNode node(Scene::healthy);
-    const Response response = answer(
-        {"POST", "/api/v1/config/apply",
-         R"({"text": "x", "file": "f", "author": "ada", "confirm_within_s": 300})", "uid 7"},
-        node);
+    const Response response =
+        answer({"POST", "/api/v1/config/apply",
+                R"({"text": "x", "file": "f", "author": "ada", "confirm_within_s": 300})", "uid 7"},
+               node);
     EXPECT_EQ(response.order, "file=f bytes=1 author=ada confirm_within_s=300");
     const Json json = Json::parse(response.body);
     EXPECT_EQ(json["generation"], 4);
@@ -185,9 +185,9 @@ TEST(ConfigRoutes, a_dry_run_makes_no_generation) {
 
 TEST(ConfigRoutes, a_rollback_is_by_its_author_or_else_by_the_peer) {
     FakeNode node(Scene::healthy);
-    (void)answer({"POST", "/api/v1/config/rollback",
-                  R"({"author": "ada", "message": "too slow"})", "uid 7"},
-                 node);
+    (void)answer(
+        {"POST", "/api/v1/config/rollback", R"({"author": "ada", "message": "too slow"})", "uid 7"},
+        node);
     EXPECT_EQ(node.configured.last_author, "ada");
     EXPECT_EQ(node.configured.last_message, "too slow");
     (void)answer({"POST", "/api/v1/config/rollback", "", "uid 7"}, node);

@@ -231,9 +231,8 @@ TEST(Server, a_peer_that_leaves_in_the_middle_of_a_large_body_leaves_its_room) {
     options.max_large_bodies = 1'000'000;
     const Running running(options);
     const Client client(options.socket_path);
-    const std::string head =
-        "POST /api/v1/config/plan HTTP/1.1\r\nContent-Length: 900000\r\n\r\n" +
-        std::string(1000, ' ');
+    const std::string head = "POST /api/v1/config/plan HTTP/1.1\r\nContent-Length: 900000\r\n\r\n" +
+                             std::string(1000, ' ');
     {
         const UniqueFd peer = connect_to(options.socket_path);
         send_bytes(peer.get(), head);
