@@ -11,13 +11,15 @@
 namespace sluice {
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
-    std::string copy(text);
+    char copy[INET6_ADDRSTRLEN];  // Longer than every address; what is longer is none.
+    if (text.size() >= sizeof copy || text.find('\0') != std::string_view::npos)
+        return std::nullopt;
+    copy[text.copy(copy, text.size())] = '\0';
     IpAddress out;
-    if (copy.find('\0') != std::string::npos) return std::nullopt;
-    if (::inet_pton(AF_INET, copy.c_str(), out.bytes.data()) == 1) return out;
+    if (::inet_pton(AF_INET, copy, out.bytes.data()) == 1) return out;
     out.bytes = {};
     out.is_ip6 = true;
-    if (::inet_pton(AF_INET6, copy.c_str(), out.bytes.data()) == 1) return out;
+    if (::inet_pton(AF_INET6, copy, out.bytes.data()) == 1) return out;
     return std::nullopt;
 }
 
@@ -34,10 +36,19 @@ IpAddress IpAddress::from_ip6(const void* sixteen_bytes) {
     return out;
 }
 
+/// inet_ntop goes through printf: a hundred thousand backends are named many times.
 std::string IpAddress::text() const {
     char buffer[INET6_ADDRSTRLEN];
-    ::inet_ntop(is_ip6 ? AF_INET6 : AF_INET, bytes.data(), buffer, sizeof buffer);
-    return buffer;
+    if (is_ip6) {
+        ::inet_ntop(AF_INET6, bytes.data(), buffer, sizeof buffer);
+        return buffer;
+    }
+    char* end = buffer;
+    for (std::size_t i = 0; i < 4; ++i) {
+        if (i > 0) *end++ = '.';
+        end = std::to_chars(end, buffer + sizeof buffer, bytes[i]).ptr;
+    }
+    return {buffer, end};
 }
 
 std::uint32_t IpAddress::ip4_be() const {
@@ -91,10 +102,13 @@ std::string IpPrefix::text() const {
 
 IpPrefix IpPrefix::network() const {
     IpPrefix out = *this;
-    for (std::size_t i = 0; i < out.address.bytes.size(); ++i) {
-        const int keep = std::clamp(static_cast<int>(len) - static_cast<int>(i) * 8, 0, 8);
-        out.address.bytes[i] &= static_cast<std::uint8_t>(0xff00u >> keep);
+    std::size_t whole = len / 8;
+    if (len % 8 != 0) {
+        out.address.bytes[whole] &= static_cast<std::uint8_t>(0xff00u >> (len % 8));
+        ++whole;
     }
+    std::fill(out.address.bytes.begin() + static_cast<std::ptrdiff_t>(whole),
+              out.address.bytes.end(), std::uint8_t{0});
     return out;
 }
 
@@ -103,8 +117,12 @@ bool IpPrefix::has_host_bits() const {
 }
 
 bool IpPrefix::contains(const IpAddress& other) const {
-    return other.is_ip6 == address.is_ip6 &&
-           IpPrefix{other, len}.network().address == network().address;
+    const std::size_t whole = len / 8;
+    if (other.is_ip6 != address.is_ip6 ||
+        std::memcmp(other.bytes.data(), address.bytes.data(), whole) != 0)
+        return false;
+    const auto mask = static_cast<std::uint8_t>(0xff00u >> (len % 8));
+    return len % 8 == 0 || ((other.bytes[whole] ^ address.bytes[whole]) & mask) == 0;
 }
 
 bool IpPrefix::overlaps(const IpPrefix& other) const {
