@@ -2,10 +2,11 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <map>
-#include <set>
-#include <tuple>
+#include <span>
+#include <unordered_map>
 
 #include "plan/destination_tables.h"
 #include "plan/header_template.h"
@@ -23,6 +24,27 @@ struct Owners {
     std::uint32_t customer = 0;
     std::uint32_t policy = 0;
 };
+
+/// `members`: the ids of the group's backends, in order, and perhaps more.
+std::vector<std::uint32_t> lay_out(const config::Group& group,
+                                   std::span<const std::uint32_t> members,
+                                   const Overrides& overrides, const ImageRing& ring) {
+    std::vector<RingCandidate> candidates;
+    candidates.reserve(group.backends.size());
+    for (std::size_t i = 0; i < group.backends.size(); ++i) {
+        const config::Backend backend = effective(group, group.backends[i], overrides);
+        candidates.push_back(
+            {{ring_key(backend.address), members[i], backend.weight}, ring_role(group, backend)});
+    }
+    const RingKind kind =
+        ring.balance == config::Balance::maglev ? RingKind::maglev : RingKind::rendezvous;
+    auto owners = build_owners(candidates, kind, ring.wanted_log2);
+    // A ring that is larger than it wants to be repeats itself: the same packets, the same owners.
+    const std::size_t wanted = owners.size();
+    owners.resize(std::size_t{1} << ring.log2);
+    for (std::size_t i = wanted; i < owners.size(); ++i) owners[i] = owners[i - wanted];
+    return owners;
+}
 
 class Compiler {
  public:
@@ -44,37 +66,31 @@ class Compiler {
 
  private:
     Result<void> assign_ids() {
-        std::set<std::string> services, members, customers, policies;
+        std::vector<std::string> services, members, customers, policies;
         const auto owner = [&](const std::string& customer, const std::string& policy) {
-            if (!customer.empty()) customers.insert(customer);
-            if (!policy.empty()) policies.insert(policy);
+            if (!customer.empty()) customers.push_back(customer);
+            if (!policy.empty()) policies.push_back(policy);
         };
         for (const auto& service : config_.services) {
-            services.insert(service.name);
+            services.push_back(service.name);
             owner(service.customer, service.policy);
         }
         for (const auto& entry : config_.protected_prefixes) owner(entry.customer, entry.policy);
-        for (const auto& group : config_.groups)
-            for (const auto& backend : group.backends) members.insert(member_name(group, backend));
+        for (const auto& group : config_.groups) {
+            first_member_.push_back(members.size());
+            for (const auto& backend : group.backends)
+                members.push_back(member_name(group, backend));
+        }
         for (const auto& [group, address] : options_.retired)
-            members.insert(member_name(group, address));
-        ids_.services.retain(services);
-        ids_.members.retain(members);
-        ids_.customers.retain(customers);
-        ids_.policies.retain(policies);
-        SLC_CHECK(assign(ids_.services, services), "services");
-        SLC_CHECK(assign(ids_.members, members), "backends");
-        SLC_CHECK(assign(ids_.customers, customers), "customers");
-        SLC_CHECK(assign(ids_.policies, policies), "policies");
+            members.push_back(member_name(group, address));
+        service_ids_ = SLC_TRY(ids_.services.assign_only(services), "services");
+        member_ids_ = SLC_TRY(ids_.members.assign_only(members), "backends");
+        (void)SLC_TRY(ids_.customers.assign_only(customers), "customers");
+        (void)SLC_TRY(ids_.policies.assign_only(policies), "policies");
         image_.highest_service = ids_.services.highest();
         image_.highest_member = ids_.members.highest();
         image_.highest_customer = ids_.customers.highest();
         image_.highest_policy = ids_.policies.highest();
-        return {};
-    }
-
-    static Result<void> assign(IdSpace& space, const std::set<std::string>& names) {
-        for (const auto& name : names) (void)SLC_TRY(space.assign(name), name);
         return {};
     }
 
@@ -112,7 +128,8 @@ class Compiler {
                 Errc::limit,
                 "more ring slots than one node can hold (" + std::to_string(kMaxSlots) + ")",
                 "split the configuration over several nodes, or share groups");
-        for (const std::uint32_t owner : ring_owners(config_, ids_, options_.overrides, ring))
+        const auto ids = std::span(member_ids_).subspan(first_member_[group_index]);
+        for (const std::uint32_t owner : lay_out(group, ids, options_.overrides, ring))
             image_.slots.push_back(SLC_SLOT_MAKE(owner, owner, 0));
         image_.rings.push_back(ring_descriptor(ring));
         image_.ring_list.push_back(ring);
@@ -121,14 +138,13 @@ class Compiler {
 
     void build_members() {
         std::vector<std::uint32_t> variants(config_.groups.size(), 0);
-        std::map<std::string, std::size_t> group_at;
+        std::unordered_map<std::string, std::size_t> group_at;
         for (const auto& service : config_.services)
             if (service.forward != config::Forward::local)
                 variants[service.group] |= 1u << SLC_VARIANT(static_cast<int>(service.forward),
                                                              service.vip.address.is_ip6);
-        const auto add = [&](std::size_t g, std::size_t b, const IpAddress& address) {
-            const std::uint32_t id =
-                ids_.members.find(member_name(config_.groups[g].name, address));
+        const auto add = [&](std::size_t g, std::size_t b, const IpAddress& address,
+                             std::uint32_t id) {
             image_.members.push_back({id, g, b, address, variants[g]});
             if (b != kRetired) {
                 image_.members.back().weight = config_.groups[g].backends[b].weight;
@@ -143,16 +159,19 @@ class Compiler {
             const auto& group = config_.groups[g];
             group_at.emplace(group.name, g);
             for (std::size_t b = 0; b < group.backends.size(); ++b) {
-                add(g, b, group.backends[b].address);
+                add(g, b, group.backends[b].address, member_ids_[first_member_[g] + b]);
                 for (const auto& key : server_id_keys(config_, g, group.backends[b]))
                     image_.server_ids.push_back({key, image_.members.back().id});
             }
         }
-        for (const auto& [group, address] : options_.retired)
+        std::size_t next = member_ids_.size() - options_.retired.size();
+        for (const auto& [group, address] : options_.retired) {
+            const std::uint32_t id = member_ids_[next++];
             if (const auto at = group_at.find(group); at != group_at.end()) {
-                add(at->second, kRetired, address);
+                add(at->second, kRetired, address, id);
                 add_retired_ids(at->second, address);
             }
+        }
         image_.accounts = flow_accounts(config_, geometry_.entries());
     }
 
@@ -190,8 +209,9 @@ class Compiler {
 
     void build_services() {
         image_.services.resize(image_.highest_service + 1);
-        for (const auto& service : config_.services) {
-            const std::uint32_t id = ids_.services.find(service.name);
+        for (std::size_t i = 0; i < config_.services.size(); ++i) {
+            const auto& service = config_.services[i];
+            const std::uint32_t id = service_ids_[i];
             const Owners owners = owners_of(service.customer, service.policy, service.vip);
             slc_service& record = image_.services[id];
             image_.service_ids.push_back(id);
@@ -336,6 +356,10 @@ class Compiler {
         if (image_.highest_customer || image_.highest_policy) node.features |= SLC_FEATURE_OWNERS;
         if (config_.node.decap) node.features |= SLC_FEATURE_DECAP;
         if (!config_.node.next.empty()) node.features |= SLC_FEATURE_NEXT;
+        if (config_.node.sample_one_in != 0) {
+            node.features |= SLC_FEATURE_SAMPLE;
+            node.sample_log2 = static_cast<slc_u8>(std::bit_width(config_.node.sample_one_in) - 1);
+        }
     }
 
     void add_features(const config::Service& service) {
@@ -365,6 +389,9 @@ class Compiler {
     const CompileOptions& options_;
     const FlowGeometry geometry_;
     Image image_;
+    std::vector<std::uint32_t> service_ids_;  ///< Parallel to Config::services.
+    std::vector<std::uint32_t> member_ids_;   ///< Of all backends, then of retired members.
+    std::vector<std::size_t> first_member_;   ///< Where those of each group begin.
     std::map<std::pair<std::size_t, config::Balance>, std::uint32_t> ring_index_;
     std::vector<slc_vip> vip_records_;
     std::vector<IpPrefix> vip_prefixes_;  ///< Parallel to vip_records_.
@@ -462,20 +489,11 @@ RingRole ring_role(const config::Group& group, const config::Backend& effective)
 std::vector<std::uint32_t> ring_owners(const Config& config, const IdStore& ids,
                                        const Overrides& overrides, const ImageRing& ring) {
     const auto& group = config.groups[ring.group];
-    std::vector<RingCandidate> candidates;
-    for (const auto& configured : group.backends) {
-        const config::Backend backend = effective(group, configured, overrides);
-        candidates.push_back({{ring_key(backend.address),
-                               ids.members.find(member_name(group, configured)), backend.weight},
-                              ring_role(group, backend)});
-    }
-    const RingKind kind =
-        ring.balance == config::Balance::maglev ? RingKind::maglev : RingKind::rendezvous;
-    const auto owners = build_owners(candidates, kind, ring.wanted_log2);
-    // A ring that is larger than it wants to be repeats itself: the same packets, the same owners.
-    std::vector<std::uint32_t> out(std::size_t{1} << ring.log2);
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = owners[i & (owners.size() - 1)];
-    return out;
+    std::vector<std::uint32_t> members;
+    members.reserve(group.backends.size());
+    for (const auto& backend : group.backends)
+        members.push_back(ids.members.find(member_name(group, backend)));
+    return lay_out(group, members, overrides, ring);
 }
 
 std::uint64_t ring_key(const IpAddress& address) {

@@ -8,7 +8,10 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "base/result.h"
 
@@ -26,19 +29,27 @@ class IdSpace {
     [[nodiscard]] std::uint32_t find(const std::string& name) const;  ///< 0: unknown.
     /// The name that has each id, or had it last.
     [[nodiscard]] std::map<std::uint32_t, std::string> names_by_id() const;
-    [[nodiscard]] const std::map<std::string, std::uint32_t>& names() const { return ids_; }
+    /// In name order.
+    [[nodiscard]] std::map<std::string, std::uint32_t> names() const;
     /// Releases every name that is not in `keep`. Its id stays reserved until reuse is needed.
     void retain(const std::set<std::string>& keep);
+    /// The same and then assign() for each of `names`, in name order; their ids, in the order of
+    /// `names`, which may hold one twice. What to do for a hundred thousand names.
+    Result<std::vector<std::uint32_t>> assign_only(std::span<const std::string> names);
     [[nodiscard]] std::uint32_t highest() const;  ///< Highest id ever assigned, or 0.
 
  private:
     friend struct IdCodec;  ///< To and from JSON, in ids.cpp.
+
+    /// Those of `names`, in that order.
+    void release(std::vector<std::string> names);
+
     std::uint32_t limit_;
     std::uint32_t next_ = 1;
-    std::map<std::string, std::uint32_t> ids_;
+    std::unordered_map<std::string, std::uint32_t> ids_;
     /// By release order.
     std::map<std::uint64_t, std::pair<std::string, std::uint32_t>> released_;
-    std::map<std::string, std::uint64_t> released_names_;  ///< Into `released_`.
+    std::unordered_map<std::string, std::uint64_t> released_names_;  ///< Into `released_`.
     std::uint64_t release_count_ = 0;
 };
 

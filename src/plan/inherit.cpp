@@ -2,6 +2,7 @@
 #include "plan/inherit.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice::plan {
 namespace {
@@ -12,13 +13,18 @@ std::uint32_t log2_of(const std::vector<std::uint64_t>& slots) {
     return static_cast<std::uint32_t>(__builtin_ctzll(slots.size()));
 }
 
-std::set<std::uint32_t> named_by(const std::vector<std::uint64_t>& slots) {
-    std::set<std::uint32_t> out;
+/// Ascending, without 0.
+std::vector<std::uint32_t> named_by(const std::vector<std::uint64_t>& slots) {
+    std::vector<std::uint32_t> out;
     for (const std::uint64_t slot : slots) {
-        out.insert(SLC_SLOT_CURRENT(slot));
-        out.insert(SLC_SLOT_PREVIOUS(slot));
+        const std::uint32_t current = SLC_SLOT_CURRENT(slot);
+        const std::uint32_t previous = SLC_SLOT_PREVIOUS(slot);
+        out.push_back(current);
+        if (previous != current) out.push_back(previous);
     }
-    out.erase(0);
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    if (!out.empty() && out.front() == 0) out.erase(out.begin());
     return out;
 }
 
@@ -83,9 +89,10 @@ void retain(const Config& config, const LiveRings& live, CompileOptions& options
         if (address && own != backends.end() && !own->second.contains(*address))
             retired.emplace(group, *address);
     };
+    NamedMembers named;
     for (const auto& [name, ring] : predecessors(config, live)) {
         options.least_log2.emplace(name, log2_of(live.rings[ring].slots));
-        for (const std::uint32_t id : named_by(live.rings[ring].slots)) keep(name.first, id);
+        for (const std::uint32_t id : named.of(live.rings[ring].slots)) keep(name.first, id);
     }
     for (const std::uint32_t id : live.remembered)
         if (const auto name = live.names.find(id); name != live.names.end())
@@ -95,24 +102,22 @@ void retain(const Config& config, const LiveRings& live, CompileOptions& options
 
 void inherit_slots(const Config& config, const LiveRings& live, const IdStore& ids, Image& image) {
     const auto continued = predecessors(config, live);
+    std::vector<std::uint32_t> same;  // By id before: what this ring calls it now.
     for (const ImageRing& ring : image.ring_list) {
         if (ring.empty) continue;
         const std::string& group = config.groups[ring.group].name;
         const auto found = continued.find({group, ring.balance});
         if (found == continued.end()) continue;
         const LiveRing& before = live.rings[found->second];
-        std::map<std::uint32_t, std::uint32_t> same;
-        for (const std::uint32_t id : named_by(before.slots))
-            same.emplace(id, translate(id, group, live, ids));
-        const auto now = [&](std::uint32_t id) {
-            const auto at = same.find(id);
-            return at == same.end() ? 0 : at->second;
-        };
+        const std::vector<std::uint32_t> named = named_by(before.slots);
+        if (!named.empty() && named.back() >= same.size()) same.resize(named.back() + 1);
+        for (const std::uint32_t id : named) same[id] = translate(id, group, live, ids);
+        const auto now = [&](std::uint32_t id) { return id == 0 ? 0 : same[id]; };
         const auto slots = grown(before.slots, ring.log2);
         for (std::size_t i = 0; i < slots.size(); ++i) {
             const std::uint64_t flags = slots[i] & ~((std::uint64_t{1} << 40) - 1);
-            image.slots[ring.offset + i] = SLC_SLOT_MAKE(now(SLC_SLOT_CURRENT(slots[i])),
-                                                         now(SLC_SLOT_PREVIOUS(slots[i])), flags);
+            image.slots[ring.offset + i] = SLC_SLOT_MAKE(same[SLC_SLOT_CURRENT(slots[i])],
+                                                         same[SLC_SLOT_PREVIOUS(slots[i])], flags);
         }
     }
 }
