@@ -12,6 +12,7 @@
 #include "bench/live_bench.h"
 #include "bench/packet_bench.h"
 #include "bench/ring_bench.h"
+#include "bench/scale_bench.h"
 
 namespace sluice::bench {
 namespace {
@@ -68,6 +69,17 @@ CLI::App* add_packet(CLI::App& app, PacketOptions& options) {
     return command;
 }
 
+CLI::App* add_scale(CLI::App& app, ScaleOptions& options) {
+    CLI::App* command = app.add_subcommand("scale", "what a large configuration costs, by parts");
+    command->add_option("--services", options.services)->check(CLI::Range(1u, 60000u));
+    command->add_option("--backends", options.backends)->check(CLI::Range(1u, 1000000u));
+    command->add_option("--rounds", options.rounds)->check(CLI::Range(1u, 1000u));
+    command->add_option("--shift", options.shift, "first address")->check(CLI::Range(0u, 2000000u));
+    command->add_option("--write", options.write, "only write the configuration to this file");
+    command->add_option("--json", options.json, "file, or - for standard output");
+    return command;
+}
+
 int run(int argc, char** argv) {
     CLI::App app("Benchmarks of Sluice", "sluice-bench");
     app.require_subcommand(1);
@@ -83,6 +95,11 @@ int run(int argc, char** argv) {
     ring_command->add_option("--json", ring.json, "file, or - for standard output");
     ring_command->callback(
         [&] { chosen = [&] { return finish(run_ring(ring, asked), asked, command, ring.json); }; });
+
+    ScaleOptions scale;
+    add_scale(app, scale)->callback([&] {
+        chosen = [&] { return finish(run_scale(scale, asked), asked, command, scale.json); };
+    });
 
     FlowOptions flow;
     add_flow(app, flow)->callback(
