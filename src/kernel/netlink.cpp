@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kBufferLen = 128 * 1024;
 constexpr int kAnswerTimeoutS = 5;
 constexpr int kDumpAttempts = 4;
+/// Questions that travel together: their answers, of a page each, fit into a socket's buffer.
+constexpr std::size_t kAtOnce = 32;
 
 /// Calls visit(nlmsghdr, message); stops when visit returns false. False then.
 template <typename Visitor>
@@ -96,6 +98,14 @@ NetlinkRequest& NetlinkRequest::put_text(std::uint16_t type, std::string_view te
 
 NetlinkRequest& NetlinkRequest::put_address(std::uint16_t type, const IpAddress& address) {
     return put(type, ByteSpan(address.bytes).first(address.is_ip6 ? 16 : 4));
+}
+
+NetlinkRequest& NetlinkRequest::unacknowledged() {
+    nlmsghdr header;
+    std::memcpy(&header, bytes_.data(), sizeof header);
+    header.nlmsg_flags &= static_cast<std::uint16_t>(~NLM_F_ACK);
+    std::memcpy(bytes_.data(), &header, sizeof header);
+    return *this;
 }
 
 ByteSpan NetlinkRequest::finish(std::uint32_t sequence) {
@@ -195,6 +205,46 @@ Result<NetlinkReply> NetlinkSocket::exchange(NetlinkRequest request,
     }
     reply->interrupted = interrupted;
     return *std::move(reply);
+}
+
+Result<void> NetlinkSocket::ask_some(std::span<NetlinkRequest> questions, std::size_t first,
+                                     const AnswerHandler& on_answer) {
+    const std::uint32_t base = sequence_ + 1;
+    std::vector<std::uint8_t> bytes;
+    for (NetlinkRequest& question : questions) {
+        const ByteSpan one = question.finish(++sequence_);
+        bytes.insert(bytes.end(), one.begin(), one.end());
+    }
+    if (mnl_socket_sendto(socket_.get(), bytes.data(), bytes.size()) < 0) {
+        const int saved = errno;
+        return fail(sys_error(saved, "send to netlink"));
+    }
+    std::vector<bool> answered(questions.size());
+    for (std::size_t left = questions.size(); left > 0;) {
+        const std::size_t len = SLC_TRY(receive(), "wait for the kernel's answer");
+        for_each_message(ByteSpan(buffer_).first(len),
+                         [&](const nlmsghdr& header, const NetlinkMessage& message) {
+                             const std::uint32_t index = header.nlmsg_seq - base;
+                             if (index >= questions.size() || answered[index]) return true;
+                             answered[index] = true;
+                             --left;
+                             if (header.nlmsg_type == NLMSG_ERROR)
+                                 on_answer(first + index, nullptr, read_error(message).error);
+                             else
+                                 on_answer(first + index, &message, 0);
+                             return true;
+                         });
+    }
+    return {};
+}
+
+Result<void> NetlinkSocket::ask(std::span<NetlinkRequest> questions,
+                                const AnswerHandler& on_answer) {
+    for (std::size_t first = 0; first < questions.size(); first += kAtOnce) {
+        const std::size_t count = std::min(kAtOnce, questions.size() - first);
+        SLC_CHECK(ask_some(questions.subspan(first, count), first, on_answer), "ask the kernel");
+    }
+    return {};
 }
 
 Result<void> NetlinkSocket::request(NetlinkRequest request, std::string_view operation,

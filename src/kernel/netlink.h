@@ -98,6 +98,9 @@ class NetlinkRequest {
     NetlinkRequest& put_text(std::uint16_t type, std::string_view text);
     NetlinkRequest& put_address(std::uint16_t type, const IpAddress& address);
 
+    /// Only a refusal is answered then, or what was asked for: for ask().
+    NetlinkRequest& unacknowledged();
+
     /// The bytes to send, with length and sequence filled in.
     ByteSpan finish(std::uint32_t sequence);
 
@@ -137,6 +140,13 @@ class NetlinkSocket {
     Result<void> dump(const NetlinkRequest& request, std::string_view operation,
                       const std::function<void()>& on_start, const MessageHandler& on_message);
 
+    /// Many questions, unacknowledged, of which each has exactly one answer: a message, or nullptr
+    /// and what the kernel refused it with. A few travel together, which costs a third of asking
+    /// them one after the other. Fails when an answer did not come (5 s).
+    using AnswerHandler =
+        std::function<void(std::size_t question, const NetlinkMessage* answer, int error)>;
+    Result<void> ask(std::span<NetlinkRequest> questions, const AnswerHandler& on_answer);
+
     /// Hands over what has arrived, at most `max_datagrams` of them. True when the kernel had to
     /// throw notifications away: what is known is stale.
     Result<bool> drain(std::size_t max_datagrams, const MessageHandler& on_message);
@@ -150,6 +160,8 @@ class NetlinkSocket {
     explicit NetlinkSocket(mnl_socket* socket);
     /// One datagram, waited for.
     Result<std::size_t> receive();
+    Result<void> ask_some(std::span<NetlinkRequest> questions, std::size_t first,
+                          const AnswerHandler& on_answer);
 
     std::unique_ptr<mnl_socket, Closer> socket_;
     std::vector<std::uint8_t> buffer_;

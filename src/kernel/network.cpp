@@ -34,36 +34,6 @@ std::uint8_t family_of(const IpAddress& address) {
     return address.is_ip6 ? AF_INET6 : AF_INET;
 }
 
-std::string refusal_of(const IpAddress& address, int error) {
-    switch (error) {
-        case EACCES:
-            return "the route to " + address.text() + " is prohibited";
-        case EINVAL:
-            return "the route to " + address.text() + " is a blackhole";
-        default:
-            return "no route to " + address.text();
-    }
-}
-
-/// Empty for what packets can be sent by.
-std::string refusal_of(const IpAddress& address, const Route& route) {
-    switch (route.type) {
-        case RTN_UNICAST:
-        case RTN_LOCAL:
-            return {};
-        case RTN_PROHIBIT:
-            return refusal_of(address, EACCES);
-        case RTN_BLACKHOLE:
-            return refusal_of(address, EINVAL);
-        case RTN_BROADCAST:
-        case RTN_ANYCAST:
-        case RTN_MULTICAST:
-            return address.text() + " is the address of many hosts, not of one";
-        default:
-            return refusal_of(address, EHOSTUNREACH);
-    }
-}
-
 template <typename Key>
 void remove_user(std::map<Key, std::set<IpAddress>>& users, const Key& key,
                  const IpAddress& address) {
@@ -111,6 +81,7 @@ Result<void> Network::resync() {
     SLC_CHECK(dump_neighbours(), "read the network's state");
     ++revision_.links;
     ++revision_.addresses;
+    forget_early_answers();
     touch_all_routes();
     return {};
 }
@@ -158,50 +129,13 @@ std::vector<IpAddress> Network::local_addresses() const {
 
 // ---- routes ----
 
-Result<NetlinkReply> Network::ask_route(const IpAddress& address, std::uint32_t flags,
-                                        Route& route) {
-    rtmsg header{};
-    header.rtm_family = family_of(address);
-    header.rtm_dst_len = address.bits();
-    header.rtm_flags = flags;
-    NetlinkRequest request(RTM_GETROUTE, 0);
-    request.header(header).put_address(RTA_DST, address);
-    ++stats_.route_lookups;
-    return requests_.exchange(std::move(request), [&](const NetlinkMessage& message) {
-        if (auto parsed = parse_route(message)) route = *std::move(parsed);
-    });
-}
-
-/// Two questions. The table's entry has all hops of a multipath route and the configured MTU; the
-/// MTU of the other answer may be one that somebody on the way has claimed by ICMP. That other
-/// answer alone has the source that Linux would choose.
-Network::RouteAnswer Network::look_up(const IpAddress& address) {
-    RouteAnswer answer;
-    Route chosen;
-    const auto entry_reply = ask_route(address, RTM_F_FIB_MATCH, answer.route);
-    const auto chosen_reply = ask_route(address, 0, chosen);
-    for (const auto* reply : {&entry_reply, &chosen_reply}) {
-        if (!*reply)
-            answer.refused = reply->error().what;
-        else if ((*reply)->error != 0)
-            answer.refused = refusal_of(address, (*reply)->error);
-        if (!answer.refused.empty()) return answer;
-    }
-    answer.refused = refusal_of(address, answer.route);
-    answer.local = answer.route.type == RTN_LOCAL || chosen.type == RTN_LOCAL;
-    if (!chosen.preferred_source.is_unspecified())
-        answer.route.preferred_source = chosen.preferred_source;
-    // Routes on nexthop objects show no hops of their own where nexthop_compat_mode is off.
-    if (answer.route.hops.empty()) answer.route.hops = chosen.hops;
-    return answer;
-}
-
 plan::NextHop Network::resolve(const IpAddress& address) {
     const auto found = watched_.find(address);
     Dependencies dependencies;
-    if (found == watched_.end()) return follow(address, look_up(address), false, dependencies);
+    if (found == watched_.end())
+        return follow(address, look_up({&address, 1}).front(), false, dependencies);
     Watched& watched = found->second;
-    if (!watched.answer) watched.answer = look_up(address);
+    if (!watched.answer) watched.answer = look_up({&address, 1}).front();
     NextHop out = follow(address, *watched.answer, true, dependencies);
     set_dependencies(address, watched, std::move(dependencies));
     return out;
@@ -235,7 +169,7 @@ plan::NextHop Network::follow(const IpAddress& address, const RouteAnswer& answe
     }
     if (!any) {
         first.state = HopState::no_route;
-        first.why = refusal_of(address, EHOSTUNREACH);
+        first.why = "no route to " + address.text();
     }
     return first;
 }
@@ -453,7 +387,11 @@ void Network::watch(const std::set<IpAddress>& addresses) {
         forget(it->first, it->second);
         it = watched_.erase(it);
     }
-    for (const auto& address : addresses) watched_.try_emplace(address);
+    std::vector<IpAddress> added;
+    for (const auto& address : addresses)
+        if (watched_.try_emplace(address).second) added.push_back(address);
+    look_up_watched(added);
+    early_.insert(early_.end(), added.begin(), added.end());
 }
 
 void Network::touch_route(const IpAddress& address, Watched& watched) {
@@ -485,11 +423,13 @@ Result<std::set<IpAddress>> Network::process() {
         ++stats_.overruns;
         SLC_CHECK(resync(), "follow the network");
     }
+    look_up_watched(std::vector<IpAddress>(dirty_.begin(), dirty_.end()));
     return std::exchange(dirty_, {});
 }
 
 void Network::on_message(const NetlinkMessage& message) {
     ++stats_.notifications;
+    forget_early_answers();
     switch (message.type) {
         case RTM_NEWLINK:
         case RTM_DELLINK:
@@ -540,13 +480,18 @@ void Network::on_address(const NetlinkMessage& message) {
                                         : addresses_.erase(change->entry) != 0;
     if (!changed) return;
     ++revision_.addresses;
-    touch_link_users(change->entry.ifindex);
+    // Of its family: routes of the other one neither prefer it nor go with it. A hundred thousand
+    // IPv4 backends are not asked for again because an interface has got its link-local address.
+    const bool is_ip6 = change->entry.address.is_ip6;
     for (auto& [address, watched] : watched_) {
+        if (address.is_ip6 != is_ip6) continue;
         // Routes that prefer a source go with it, without a notification.
         const bool is_source =
             watched.answer && (watched.answer->route.preferred_source == change->entry.address ||
                                watched.answer->route.preferred_source.is_unspecified());
-        if (is_source || address == change->entry.address) touch_route(address, watched);
+        if (is_source || address == change->entry.address ||
+            watched.links.contains(change->entry.ifindex))
+            touch_route(address, watched);
     }
 }
 

@@ -8,9 +8,9 @@
 ///        '--> who depends on it --> dirty addresses --> process()
 ///
 /// Routes are not mirrored: a router may have a million. The kernel is asked for each watched
-/// address, once, and again only when a route that covers it, a rule, or a link or address on its
-/// way has changed. Neighbour changes ask nothing. So an event costs what depends on it, whatever
-/// the number of backends.
+/// address, once, many at a time, and again only when a route that covers it, a rule, or a link or
+/// address on its way has changed. Neighbour changes ask nothing. So an event costs what depends on
+/// it, whatever the number of backends.
 ///
 /// Neighbours of watched addresses are handed to the kernel to keep (NTF_EXT_MANAGED), so that they
 /// stay resolved while no daemon runs; they are released only when an address is no longer watched,
@@ -18,7 +18,11 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <span>
+#include <tuple>
+#include <vector>
 
 #include "kernel/netlink.h"
 #include "kernel/network_port.h"
@@ -53,6 +57,12 @@ class Network final : public NetworkPort {
         std::string refused;  ///< Why there is no route; empty if there is one.
         Route route;
     };
+    /// What the kernel said to one question.
+    struct RouteReply {
+        Route route;
+        int error = 0;
+        std::string failure;  ///< Why there is no reply at all; empty if there is.
+    };
     struct Watched {
         std::optional<RouteAnswer> answer;  ///< Nothing: to be asked again.
         std::set<std::uint32_t> links;      ///< What it depends on, as of the last resolve().
@@ -64,6 +74,10 @@ class Network final : public NetworkPort {
         std::set<NeighbourKey> neighbours;
     };
 
+    /// Everything of a route that its source follows from.
+    using SourceKey = std::tuple<IpPrefix, std::uint32_t, std::optional<IpAddress>, IpAddress>;
+    static std::optional<SourceKey> source_key(const RouteReply& entry);
+
     Network(NetlinkSocket requests, NetlinkSocket events, NetworkOptions options);
 
     Result<void> resync();
@@ -71,8 +85,15 @@ class Network final : public NetworkPort {
     Result<void> dump_addresses();
     Result<void> dump_neighbours();
 
-    RouteAnswer look_up(const IpAddress& address);
-    Result<NetlinkReply> ask_route(const IpAddress& address, std::uint32_t flags, Route& route);
+    // network_routes.cpp
+    std::vector<RouteAnswer> look_up(std::span<const IpAddress> addresses);
+    static RouteAnswer answer_of(const IpAddress& address, const RouteReply& entry,
+                                 const RouteReply* chosen);
+    std::vector<RouteReply> ask_routes(std::span<const IpAddress> addresses, std::uint32_t flags);
+    void forget_early_answers();
+    /// Answers for all of these at once that are watched and have none.
+    void look_up_watched(std::span<const IpAddress> addresses);
+
     plan::NextHop follow(const IpAddress& address, const RouteAnswer& answer, bool watched,
                          Dependencies& dependencies);
     plan::NextHop follow_hop(const IpAddress& address, const RouteHop& hop, bool watched,
@@ -118,6 +139,12 @@ class Network final : public NetworkPort {
     std::set<NeighbourKey> kept_;      ///< Handed to the kernel by us.
     std::set<std::uint32_t> uplinks_;  ///< Links that some watched address ever depended on.
     std::set<IpAddress> dirty_;
+    /// What Linux would choose as source for each IPv4 route with one hop, whatever the address.
+    /// Forgotten with every notification.
+    std::map<SourceKey, IpAddress> sources_;
+    /// Asked for by watch(): until resolve() nobody knows what their answers depend on, so that any
+    /// notification voids them.
+    std::vector<IpAddress> early_;
     NeighbourKey tick_position_;
     NetworkRevision revision_;
     NetworkStats stats_;
