@@ -12,6 +12,7 @@
 #include "bench/live_bench.h"
 #include "bench/packet_bench.h"
 #include "bench/ring_bench.h"
+#include "bench/roads_bench.h"
 #include "bench/scale_bench.h"
 
 namespace sluice::bench {
@@ -69,6 +70,16 @@ CLI::App* add_packet(CLI::App& app, PacketOptions& options) {
     return command;
 }
 
+CLI::App* add_roads(CLI::App& app, RoadsOptions& options) {
+    CLI::App* command = app.add_subcommand("roads", "how long changes take, by road and size");
+    command->add_option("--services", options.services)->check(CLI::Range(1u, 60000u));
+    command->add_option("--backends", options.backends, "of each service")
+        ->check(CLI::Range(1u, 1000u));
+    command->add_option("--rounds", options.rounds)->check(CLI::Range(1u, 1000u));
+    command->add_option("--json", options.json, "file, or - for standard output");
+    return command;
+}
+
 CLI::App* add_scale(CLI::App& app, ScaleOptions& options) {
     CLI::App* command = app.add_subcommand("scale", "what a large configuration costs, by parts");
     command->add_option("--services", options.services)->check(CLI::Range(1u, 60000u));
@@ -95,6 +106,11 @@ int run(int argc, char** argv) {
     ring_command->add_option("--json", ring.json, "file, or - for standard output");
     ring_command->callback(
         [&] { chosen = [&] { return finish(run_ring(ring, asked), asked, command, ring.json); }; });
+
+    RoadsOptions roads;
+    add_roads(app, roads)->callback([&] {
+        chosen = [&] { return finish(run_roads(roads, asked), asked, command, roads.json); };
+    });
 
     ScaleOptions scale;
     add_scale(app, scale)->callback([&] {

@@ -68,7 +68,9 @@ struct PlanReport {
     plan::Road road = plan::Road::none;  ///< Taken, or to be taken.
     ProofReport proof;
     bool holds = true;  ///< No test failed and nothing moved beyond its bound.
-    /// Of the parts of an apply, in order: "parse", "compile", "load", "fill", "prove", "swap".
+    /// Of the parts, one after the other ("parse", "compile", "plan", "load", "prove", "swap"; a
+    /// rollback's are "reconcile", "journal"); then, from the order on, "effect" (packets met it)
+    /// and "total".
     std::vector<std::pair<std::string, std::chrono::microseconds>> times;
 };
 

@@ -210,6 +210,7 @@ class Controller : public NodeView, public Configurations {
     Result<void> rebuild(const char* why);
     std::string file_digest() const;
     ApplyRequest file_request(const std::string& text, const std::string& author) const;
+    void note_total(ApplyReport& report, Clock::time_point began) const;
     void announce(const ApplyReport& report, const ApplyRequest& request) const;
 
     // controller_undo.cpp
@@ -312,6 +313,7 @@ class Controller : public NodeView, public Configurations {
     ReloadStatus reload_;
     std::string code_error_;  ///< Why programs of an earlier daemon still run; else empty.
     plan::Road road_ = plan::Road::none;  ///< Of the last change.
+    Clock::time_point effect_{};          ///< When packets met it first.
     std::chrono::steady_clock::time_point addresses_retried_{};
     std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
 };

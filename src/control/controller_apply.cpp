@@ -411,8 +411,7 @@ Result<ApplyReport> Controller::apply_considered(Candidate candidate, const Appl
         log_event(LogLevel::error, "history.failed",
                   {{"generation", std::to_string(*number)}, {"error", kept.error().what}});
     out.plan = std::move(candidate.report);
-    out.plan.times.emplace_back(
-        "total", std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began));
+    note_total(out, began);
     announce(out, request);
     return out;
 }
@@ -431,6 +430,7 @@ Result<void> Controller::carry_out(Candidate& candidate, std::uint32_t number) {
     SLC_CHECK(keep_meta(next), "keep");
     next.address_revision = live_->address_revision;
     commit(*live_, std::move(*candidate.aside), overrides_.overrides(), now());
+    effect_ = Clock::now();
     candidate.aside.reset();
     sweep_.restart();
     forget_orders();
@@ -486,6 +486,7 @@ Result<void> Controller::swap_in(Loaded& next) {
         if (!is_pinned) (void)instance_->drop(next.pinned);
         return swapped;
     }
+    effect_ = Clock::now();
     next.attachments = std::move(*attachments);
     const auto& wanted = next.config.node.interfaces;
     for (const auto& interface : instance_->attached())
@@ -545,6 +546,15 @@ Result<void> Controller::rebuild(const char* why) {
     made_flow_table_ = false;
     note_state_epoch();
     return outcome;
+}
+
+/// From the order until packets met it, and until its author is told.
+void Controller::note_total(ApplyReport& report, Clock::time_point began) const {
+    const auto since = [&](Clock::time_point then) {
+        return std::chrono::duration_cast<std::chrono::microseconds>(then - began);
+    };
+    report.plan.times.emplace_back("effect", since(effect_));
+    report.plan.times.emplace_back("total", since(Clock::now()));
 }
 
 void Controller::announce(const ApplyReport& report, const ApplyRequest& request) const {

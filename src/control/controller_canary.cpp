@@ -108,8 +108,8 @@ Result<ApplyReport> Controller::begin_canary(Candidate candidate, const ApplyReq
     out.plan = std::move(candidate.report);
     out.generation = *number;
     out.outcome = history::Outcome::canary;
-    out.plan.times.emplace_back(
-        "total", std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began));
+    effect_ = Clock::now();
+    note_total(out, began);
     log_event(LogLevel::info, "canary.begun",
               {{"generation", std::to_string(*number)}, {"author", request.author}});
     return out;

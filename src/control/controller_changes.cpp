@@ -89,15 +89,17 @@ std::set<std::uint32_t> Controller::remembered_members() const {
             if (totals.by_member[id] != 0) out.insert(id);
         return out;
     }
-    const auto scan = [&out](const kernel::FlowTable& table) {
+    std::vector<bool> seen(SLC_MAX_MEMBERS);
+    const auto scan = [&seen](const kernel::FlowTable& table) {
         for (auto& bucket : table.buckets())
             for (std::uint64_t& entry : bucket.entry)
-                out.insert(SLC_FLOW_MEMBER_OF(std::atomic_ref(entry).load()));
+                seen[SLC_FLOW_MEMBER_OF(std::atomic_ref(entry).load())] = true;
     };
     // In this order no flow that moves meanwhile is missed.
     if (state_->flows().leaving()) scan(*state_->flows().leaving());
     scan(state_->flows().current());
-    out.erase(0);
+    for (std::uint32_t id = 1; id < seen.size(); ++id)
+        if (seen[id]) out.insert(out.end(), id);
     return out;
 }
 

@@ -126,6 +126,8 @@ Result<ApplyReport> Controller::swap_back(std::uint32_t number, const ApplyReque
     const auto reconciled = SLC_TRY(
         reconcile(target, *live_, std::move(rings), live_->ids, overrides_.overrides(), *network_),
         "reconcile");
+    out.plan.times.emplace_back(
+        "reconcile", std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began));
     history::Begin what;
     what.base = live_->number;
     what.restores = number;
@@ -137,6 +139,9 @@ Result<ApplyReport> Controller::swap_back(std::uint32_t number, const ApplyReque
     what.message = request.message;
     out.generation = SLC_TRY(history_->begin(what, instance_->next_generation() - 1), "journal");
     target.number = out.generation;
+    out.plan.times.emplace_back(
+        "journal", std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began) -
+                       out.plan.times.back().second);
     auto done = make_live(std::move(target));
     if (!done) {
         (void)history_->finish(out.generation, history::Outcome::refused, "program",
@@ -147,8 +152,7 @@ Result<ApplyReport> Controller::swap_back(std::uint32_t number, const ApplyReque
     road_ = plan::Road::program;
     auto kept = history_->finish(out.generation, history::Outcome::in_force, "program");
     if (!kept) log_event(LogLevel::error, "history.failed", {{"error", kept.error().what}});
-    out.plan.times.emplace_back(
-        "total", std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began));
+    note_total(out, began);
     out.plan.plan.notes.push_back("still loaded: one swap; " +
                                   std::to_string(reconciled.rings_that_differ) + " of " +
                                   std::to_string(reconciled.rings) + " rings were built anew");
