@@ -93,6 +93,7 @@ control::Controller::Options controller_options(const Options& options) {
     out.bpffs = options.bpffs;
     out.state_dir = options.state_dir;
     out.verbose = options.verbose;
+    out.alive = [] { notify_watchdog(); };
     return out;
 }
 

@@ -106,13 +106,21 @@ void put_plan(Json& out, const PlanReport& report) {
     out["notes"] = plan.notes;
     out["proof"] = json_of(report.proof);
     Json parts = Json::array();
-    std::chrono::microseconds total{0};
+    std::chrono::microseconds sum{0};
+    std::optional<std::chrono::microseconds> effect, total;
     for (const auto& [part, took] : report.times) {
-        parts.push_back({{"part", part}, {"took_us", took.count()}});
-        total += took;
+        if (part == "effect") {
+            effect = took;
+        } else if (part == "total") {
+            total = took;
+        } else {
+            parts.push_back({{"part", part}, {"took_us", took.count()}});
+            sum += took;
+        }
     }
     out["parts"] = std::move(parts);
-    out["took_us"] = total.count();
+    if (effect) out["effect_us"] = effect->count();
+    out["took_us"] = total.value_or(sum).count();
 }
 
 std::string time_or_empty(const std::optional<history::WallTime>& at) {

@@ -68,6 +68,8 @@ class Controller : public NodeView, public Configurations {
         bool verbose = false;  ///< Verifier logs whole, to standard error.
         /// The clock of planned changes; the steady one when nothing is set.
         std::function<plan::Instant()> clock;
+        /// Called between the parts of a change that may take seconds: the process is alive.
+        std::function<void()> alive;
         /// The clock of confirmations; the system's when nothing is set.
         std::function<history::WallTime()> wall_clock;
     };
@@ -194,6 +196,7 @@ class Controller : public NodeView, public Configurations {
     static kernel::StateSizes sizes_of(const Loaded& next);
     plan::Running running() const;
     void discard(Candidate& candidate);
+    void undo_state();
     Result<std::uint32_t> begin(const ApplyRequest& request, const Candidate& candidate,
                                 std::uint32_t restores);
     Result<void> carry_out(Candidate& candidate, std::uint32_t number);

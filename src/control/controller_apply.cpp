@@ -40,9 +40,10 @@ class StopWatch {
  public:
     using Clock = std::chrono::steady_clock;
     StopWatch(std::vector<std::pair<std::string, std::chrono::microseconds>>& times,
-              Clock::time_point began)
-        : times_(times), last_(began) {}
+              Clock::time_point began, const std::function<void()>& alive)
+        : times_(times), last_(began), alive_(alive) {}
     void note(const char* part) {
+        if (alive_) alive_();
         const auto now = Clock::now();
         times_.emplace_back(part,
                             std::chrono::duration_cast<std::chrono::microseconds>(now - last_));
@@ -52,6 +53,7 @@ class StopWatch {
  private:
     std::vector<std::pair<std::string, std::chrono::microseconds>>& times_;
     Clock::time_point last_;
+    const std::function<void()>& alive_;
 };
 
 Error not_proven(const PlanReport& report) {
@@ -180,7 +182,7 @@ Result<Controller::Candidate> Controller::consider(const ApplyRequest& request,
     const std::string directory =
         request.directory.empty() ? config::directory_of(options_.config_file) : request.directory;
     config::Config config = SLC_TRY(read_config(request.text, file, directory), file);
-    StopWatch(times, began).note("parse");
+    StopWatch(times, began, options_.alive).note("parse");
     if (live_ && live_->config.node.name != config.node.name)
         return fail(Errc::invalid,
                     "node.name cannot change from " + live_->config.node.name + " to " +
@@ -189,9 +191,7 @@ Result<Controller::Candidate> Controller::consider(const ApplyRequest& request,
     made_flow_table_ = false;
     auto out = consider_config(std::move(config), request, std::move(times));
     if (out) return out;
-    if (made_flow_table_ && state_) state_->flows().undo_fit();
-    made_flow_table_ = false;
-    note_state_epoch();
+    undo_state();
     watch_all();
     return out;
 }
@@ -201,7 +201,7 @@ Result<Controller::Candidate> Controller::consider_config(config::Config config,
                                                           Times times) {
     Candidate out;
     out.report.times = std::move(times);
-    StopWatch watch(out.report.times, Clock::now());
+    StopWatch watch(out.report.times, Clock::now(), options_.alive);
     out.next = SLC_TRY(compile_next(std::move(config), request), "compile");
     out.report.base = live_ ? live_->number : 0;
     out.report.digest = out.next.digest;
@@ -236,10 +236,17 @@ Result<Controller::Candidate> Controller::consider_config(config::Config config,
 void Controller::discard(Candidate& candidate) {
     if (candidate.aside) abandon(*live_, *candidate.aside);
     candidate.aside.reset();
+    candidate.next.generation.reset();
+    undo_state();
+    watch_all();
+}
+
+/// State maps that were made for a change that came to nothing.
+void Controller::undo_state() {
+    if (state_) state_->undo_fit();
     if (made_flow_table_ && state_) state_->flows().undo_fit();
     made_flow_table_ = false;
     note_state_epoch();
-    watch_all();
 }
 
 Result<Loaded> Controller::compile_next(config::Config config, const ApplyRequest& request) {
@@ -390,7 +397,7 @@ Result<ApplyReport> Controller::apply_considered(Candidate candidate, const Appl
     if (request.canary) return begin_canary(std::move(candidate), request, began);
     auto number = begin(request, candidate, restores);
     if (!number) return refuse(std::move(number).error());
-    StopWatch watch(candidate.report.times, Clock::now());
+    StopWatch watch(candidate.report.times, Clock::now(), options_.alive);
     auto done = carry_out(candidate, *number);
     const char* road = plan::name_of(candidate.report.road);
     if (!done) {
@@ -452,6 +459,7 @@ Result<void> Controller::make_live(Loaded next) {
     SLC_CHECK(swap_in(next), "swap");
     // The old generation's stages may go with it: first let those leave that are inside.
     (void)kernel::wait_for_packets();
+    state_->keep_fit();
     take_over_changes(next);
     const bool first = !live_;
     if (live_) retain_live();
@@ -542,9 +550,8 @@ Result<void> Controller::rebuild(const char* why) {
         return make_live(std::move(next));
     };
     auto outcome = build();
-    if (!outcome && made_flow_table_) state_->flows().undo_fit();
+    if (!outcome) undo_state();
     made_flow_table_ = false;
-    note_state_epoch();
     return outcome;
 }
 

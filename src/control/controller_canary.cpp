@@ -89,6 +89,8 @@ Result<ApplyReport> Controller::begin_canary(Candidate candidate, const ApplyReq
         take_over_refusals(next, *live_);
         take_over_accounts(next, *live_);
         next.changes->aim_at(next.scene(overrides_.overrides()), next.wanted, now());
+        // What was counted while its programs were verified is not its time.
+        SLC_CHECK(state_->open_canary(live_->generation->map_fd("slc_reason_counters")), "count");
         auto begun = instance_->begin_canary(*next.generation, traffic);
         if (!begun) (void)instance_->drop(next.pinned);
         return begun;
@@ -97,6 +99,7 @@ Result<ApplyReport> Controller::begin_canary(Candidate candidate, const ApplyReq
         (void)history_->finish(*number, history::Outcome::refused, "program", done.error().what);
         return refuse(std::move(done).error());
     }
+    state_->keep_fit();
     live_->ids = next.ids;
     RunningCanary running;
     running.loaded = std::move(next);

@@ -196,8 +196,7 @@ Result<void> Controller::start_with(Choice choice) {
 /// A first configuration that was refused leaves no pins; what an earlier daemon left in force
 /// stays.
 void Controller::abandon_start() {
-    if (made_flow_table_ && state_) state_->flows().undo_fit();
-    made_flow_table_ = false;
+    undo_state();
     const bool idle = instance_ && instance_->attached().empty() && !instance_->has_generation();
     if (live_ || !idle) return;
     const std::string node = instance_->path().substr(options_.bpffs.size() + 1);
@@ -257,6 +256,7 @@ Result<void> Controller::take_over_adopted(Loaded adopted, const Choice& choice)
         adopted.number = choice.record->generation;
         SLC_CHECK(keep_meta(adopted), "keep");
     }
+    state_->keep_fit();
     live_ = std::move(adopted);
     live_->changes.emplace(live_->scene(overrides_.overrides()), now(), nullptr, live_->before);
     live_->since = now();

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "kernel/bpffs.h"
+#include "kernel/map_copy.h"
 #include "kernel/state_version.h"
 
 namespace sluice::kernel {
@@ -92,33 +93,12 @@ Result<UniqueFd> create(const StateKind& kind, std::uint32_t entries) {
     return fail(sys_error(saved, "create map with " + std::to_string(entries) + " entries"));
 }
 
-std::size_t padded(std::size_t size) {
-    return (size + 7) / 8 * 8;
-}
-
-/// One map's row of values for all CPUs, from shorter values to this version's.
-std::string widened(const std::string& row, std::size_t from, std::size_t to) {
-    std::string out(row.size() / padded(from) * padded(to), '\0');
-    for (std::size_t cpu = 0; cpu * padded(from) < row.size(); ++cpu)
-        out.replace(cpu * padded(to), from, row, cpu * padded(from), from);
-    return out;
-}
-
 /// A map of this version with what an earlier one's holds, pinned in its place. Generations of
 /// before go on with theirs until they end.
-Result<UniqueFd> copy(const StateKind& kind, int from, const bpf_map_info& info,
+Result<UniqueFd> copy(const StateKind& kind, int from, std::uint32_t entries,
                       const std::string& path) {
-    UniqueFd to = SLC_TRY(create(kind, info.max_entries), "copy");
-    const auto cpus = static_cast<std::size_t>(std::max(::libbpf_num_possible_cpus(), 1));
-    std::string row(padded(info.value_size) * cpus, '\0');
-    for (std::uint32_t index = 0; index < info.max_entries; ++index) {
-        const std::string wide = ::bpf_map_lookup_elem(from, &index, row.data()) == 0
-                                     ? widened(row, info.value_size, kind.value_size)
-                                     : std::string(padded(kind.value_size) * cpus, '\0');
-        if (::bpf_map_update_elem(to.get(), &index, wide.data(), BPF_ANY) == 0) continue;
-        const int saved = errno;
-        return fail(sys_error(saved, "copy " + path));
-    }
+    UniqueFd to = SLC_TRY(create(kind, entries), "copy");
+    SLC_TRY(copy_entries(from, to.get()), path);
     SLC_CHECK(remove_pins(path + "_new"), "copy");
     SLC_CHECK(make_pin(to.get(), path + "_new"), "copy");
     SLC_CHECK(move_pin(path + "_new", path), "copy");
@@ -180,7 +160,7 @@ Result<bool> StateMaps::find_epoch(const StateKind& kind, std::size_t set,
         return fail(other_layout(path, info.value_size, kind.value_size));
     std::uint32_t value_size = info.value_size;
     if (shorter && kind.shorter == Shorter::copied) {
-        fd = SLC_TRY(copy(kind, fd.get(), info, path), "state");
+        fd = SLC_TRY(copy(kind, fd.get(), info.max_entries, path), "state");
         value_size = kind.value_size;
     }
     sets_[set][kind.name].push_back({std::move(fd), info.max_entries, value_size});
@@ -207,7 +187,21 @@ Result<void> StateMaps::fit_one(const StateKind& kind, std::size_t set, std::uin
     if (!directory_.empty())
         SLC_CHECK(make_pin(fd.get(), directory_ + "/" + pin_name(kind, set, epochs.size())), "fit");
     epochs.push_back({std::move(fd), entries, kind.value_size});
+    made_.emplace_back(set, kind.name);
     return {};
+}
+
+void StateMaps::undo_fit() {
+    for (auto made = made_.rbegin(); made != made_.rend(); ++made) {
+        auto& epochs = sets_[made->first][made->second];
+        epochs.pop_back();
+        const auto kind = std::find_if(std::begin(kKinds), std::end(kKinds),
+                                       [&](const auto& each) { return made->second == each.name; });
+        if (!directory_.empty())
+            (void)remove_pins(directory_ + "/" + pin_name(*kind, made->first, epochs.size()));
+        if (epochs.empty()) sets_[made->first].erase(made->second);
+    }
+    made_.clear();
 }
 
 Result<void> StateMaps::open_canary(int live_counters) {

@@ -72,6 +72,11 @@ class StateMaps {
     /// Grows what has become too small; generations loaded later use the new maps.
     Result<void> fit(const StateSizes& sizes);
 
+    /// Takes back the maps that were made since keep_fit(): what they were made for came to
+    /// nothing, and no generation that counts there is pinned.
+    void undo_fit();
+    void keep_fit() { made_.clear(); }
+
     /// Name in the object (slc_...) and the descriptor to use for it.
     [[nodiscard]] std::vector<std::pair<std::string, int>> current() const;
     /// The same for a generation that is to be a canary.
@@ -142,6 +147,7 @@ class StateMaps {
     std::array<Epochs, 2>
         sets_;  ///< [0] has all kinds, [1] counters only, once there was a canary.
     std::size_t canary_set_ = 1;
+    std::vector<std::pair<std::size_t, std::string>> made_;  ///< Set and name, in order.
     std::array<Sums, 2> start_;
     FlowMap flows_;
     SampleMap samples_;
