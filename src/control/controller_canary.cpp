@@ -203,7 +203,9 @@ Result<ApplyReport> Controller::end_canary(bool promote_it) {
     if (!canary_)
         return fail(Errc::not_found, "no canary runs", "sluice config apply --canary begins one");
     ApplyReport out;
-    out.generation = promote_it ? canary_->loaded.number : live_->number;
+    out.generation = canary_->loaded.number;
+    out.outcome = promote_it ? history::Outcome::in_force : history::Outcome::withdrawn;
+    out.plan.base = live_->number;
     out.plan.digest = canary_->loaded.digest;
     out.plan.road = plan::Road::program;
     SLC_CHECK(promote_it ? promote() : withdraw(), promote_it ? "promote" : "back");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <set>
 
 namespace sluice::control {
 namespace {
@@ -42,6 +43,19 @@ Result<void> lay_rings(Loaded& live, LaidAside& aside) {
         ring.offset = offset;
     }
     return {};
+}
+
+/// Backends that have left, and that no slot names yet or any more: they end as all retired members
+/// do, when two passes of the sweep have found nothing of them.
+void keep_those_who_left(const Loaded& live, Loaded& next) {
+    std::set<std::uint32_t> known;
+    for (const auto& member : next.image.members) known.insert(member.id);
+    for (const auto& member : live.image.members) {
+        if (known.contains(member.id)) continue;
+        next.image.members.push_back(member);
+        next.image.members.back().backend = plan::kRetired;
+    }
+    next.index_members();
 }
 
 Result<void> lay_members(Loaded& live, LaidAside& aside, kernel::NetworkPort& network) {
@@ -109,6 +123,7 @@ void publish_ids(Loaded& live, const Loaded& next) {
 Result<LaidAside> lay_aside(Loaded& live, Loaded next, kernel::NetworkPort& network) {
     LaidAside out;
     out.next = std::move(next);
+    keep_those_who_left(live, out.next);
     auto laid = lay_rings(live, out);
     if (laid) laid = lay_members(live, out, network);
     if (laid) laid = lay_ids(live, out);

@@ -120,12 +120,26 @@ TEST_F(GenerationsTest, backends_come_and_go_by_the_map_road) {
     pass(seconds(20));
     EXPECT_EQ(owners(), (std::set<std::string>{"10.0.0.6", "10.0.0.7", "10.0.0.8"}));
     EXPECT_EQ(controller_->status().backends.size(), 3u) << "the one that left has ended";
+    ASSERT_TRUE(apply({.backends = "10.0.0.6, 10.0.0.7"}));
+    expect_whole();
+    pass(seconds(20));
+    expect_whole();
     // Its id is not taken for somebody else's, and its cells are free: many can come and go.
     for (int i = 0; i < 30; ++i) {
         const auto again = apply({.backends = "10.0.0.6, 10.0.0." + std::to_string(9 + i % 20)});
         ASSERT_TRUE(again) << again.error().what;
+        expect_whole();
         pass(seconds(20));
     }
+    expect_whole();
+}
+
+TEST_F(GenerationsTest, a_backend_that_left_before_it_owned_a_slot_has_left) {
+    ASSERT_TRUE(apply({.backends = "10.0.0.5, 10.0.0.6, 10.0.0.7"}));
+    ASSERT_TRUE(apply({.backends = "10.0.0.5, 10.0.0.6"}));
+    expect_whole();
+    pass(seconds(20));
+    EXPECT_EQ(controller_->status().backends.size(), 2u);
     expect_whole();
 }
 
