@@ -226,6 +226,7 @@ class Faulty(generation_case.GenerationCase):
         """Every system call of an apply fails once, for one of the reasons that it can have."""
         self.configure(self.document(icmp_rate=900))
         watch = faults.recorded(self.balancer.node, self.balancer.daemon)
+        self.addCleanup(watch.end)
         self.configure(self.document(icmp_rate=901), road="program")
         steps = watch.steps()
         choice = random.Random(SEED)
@@ -254,6 +255,7 @@ class Faulty(generation_case.GenerationCase):
         self.seen |= self.instance.objects() | xdp.ids_of(self.balancer.daemon.pid)
         before, kernel = self.looks(), self.kernel()
         watch = faults.fail_at(self.balancer.node, self.balancer.daemon, call, number, error)
+        self.addCleanup(watch.end)
         try:
             self.configure(self.document(icmp_rate=next(self.rates)), road="program")
             happened = False

@@ -67,7 +67,8 @@ class GenerationCase(flow_case.FlowCase):
         out = cls.document() if document is None else document
         out["groups"]["later"] = {"backends": [rack.backend4(number)]}
         out["services"].append({"name": "later", "vip": LATER_VIP, "protocol": "tcp",
-                                "port": town.PORT, "forward": "l2", "group": "later"})
+                                "port": town.PORT, "forward": "l2", "group": "later",
+                                "lifetimes": town.LIFETIMES})
         return out
 
     def later(self, source: str = "", seconds: float = 3.0) -> str:

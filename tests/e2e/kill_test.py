@@ -7,6 +7,7 @@ The short form kills at a few steps of each kind of change, other ones each day;
 """
 
 import datetime
+import difflib
 import hashlib
 import os
 import random
@@ -35,13 +36,15 @@ class Kills(generation_case.GenerationCase):
                 "rollback": (self.document(), self.with_later(2, self.document(icmp_rate=500))),
                 }[kind]
 
-    def looks(self) -> tuple:
+    def looks(self) -> str:
         """The configuration in force from all sides: what the daemon says, what the kernel's maps
         say, what packets meet."""
-        return (self.shown(), self.shown("--from", "kernel"), self.later(seconds=0.3),
-                {row["address"]: (row["state"], row["weight"])
-                 for row in self.balancer.json("backend", "list")["backends"]
-                 if row["group"] == town.GROUP and row["state"] != "retired"}.items())
+        # One that was removed is listed, without a weight, for as long as flows may live.
+        backends = sorted(f"{row['address']} {row['state']} {row['weight']}"
+                          for row in self.api.get("/api/v1/backends")["backends"]
+                          if row["group"] == town.GROUP and row["weight"] > 0)
+        return "\n".join((self.shown(), self.shown("--from", "kernel"),
+                          f"answers: {self.later(seconds=0.3)}", *backends))
 
     def test_killed_in_a_change_of_an_entry(self):
         self.killed_at_every_step("entry")
@@ -80,6 +83,7 @@ class Kills(generation_case.GenerationCase):
         steps = set()
         for _ in range(2):
             watch = faults.recorded(self.balancer.node, self.balancer.daemon)
+            self.addCleanup(watch.end)
             self.go(kind, documents)
             steps |= set(watch.steps())
         ordered = sorted(steps)
@@ -92,7 +96,10 @@ class Kills(generation_case.GenerationCase):
     def now(self) -> int:
         """Which of the two configurations is in force, seen from every side."""
         looks = self.looks()
-        self.assertIn(looks, self.known, "neither the old nor the new configuration")
+        if looks not in self.known:
+            self.fail("neither the old nor the new configuration:\n" + "\n".join(
+                line for known in self.known for line in difflib.unified_diff(
+                    known.splitlines(), looks.splitlines(), "known", "now", lineterm="", n=1)))
         return self.known.index(looks)
 
     def go(self, kind: str, documents) -> int:

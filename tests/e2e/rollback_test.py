@@ -104,7 +104,7 @@ class World(generation_case.GenerationCase):
                                    ("entry", self.document((town.backend_entry(1, weight=2), 2, 3)))):
                 self.configure(document, road=road)
                 node.ip(f"link set dev eth0 address {mac}")
-                self.announce(node)
+                node.run("ping", "-c", "1", "-W", "3", rack.BALANCER4)  # Makes it known.
                 wait_for(lambda mac=mac: self.macs_of(3) == {mac}, "the new MAC in its next hop")
                 self.post("rollback")
                 self.assertEqual(self.macs_of(3), {mac})
@@ -118,13 +118,6 @@ class World(generation_case.GenerationCase):
     def macs_of(self, number: int) -> set:
         return {row["next_mac"] for row in self.balancer.json("backend", "list")["backends"]
                 if row["address"] == rack.backend4(number)}
-
-    @staticmethod
-    def announce(node) -> None:
-        """Routes by an interface go with its address; its neighbours learn the new one."""
-        node.ip(f"route replace default via {town.CLIENT4}", f"route replace default via {town.CLIENT6}")
-        for address in (rack.BALANCER4, rack.BALANCER6, town.CLIENT4, town.CLIENT6):
-            node.run("ping", "-c", "1", "-W", "3", address)
 
     def test_connections_of_the_abandoned_generation_live(self):
         # Silent ones are another client's, which comes in between.
@@ -146,18 +139,20 @@ class World(generation_case.GenerationCase):
         self.figures_of_load("born under the abandoned generation")
 
     def test_a_rollback_to_a_loaded_generation_is_one_swap(self):
-        times = []
+        answered, inside = [], []
         self.configure(self.document(icmp_rate=500), road="program")
         for _ in range(20 if generation_case.LONG else 3):
             generation, program = self.in_force()["generation"], self.instance.live_program()
             self.configure(self.document(icmp_rate=600), road="program")
             began = time.monotonic()
             report = self.post("rollback", generation=generation)
-            times.append((time.monotonic() - began) * 1e3)
+            answered.append((time.monotonic() - began) * 1e3)
+            inside.append(report["plan"]["took_us"] / 1e3)
             self.assertEqual(self.instance.live_program(), program)
             row = self.in_force()
             self.assertEqual((row["generation"], row["restores"]), (report["generation"], generation))
-        self.figures("rollback to a loaded generation", ms=[round(each, 2) for each in times])
+        self.figures("rollback to a loaded generation", ms=[round(each, 2) for each in inside],
+                     answered_after_ms=[round(each, 2) for each in answered])
 
 
 if __name__ == "__main__":

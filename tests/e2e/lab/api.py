@@ -5,6 +5,7 @@ node's mount namespace, so that no process has to be started for each question.
 
 import http.client
 import json
+import select
 import socket
 import urllib.parse
 
@@ -42,7 +43,7 @@ class Api:
     """One connection for all questions, made when it is needed. Nothing is asked twice: who gets
     Gone does not know whether he was heard."""
 
-    def __init__(self, node: Node, socket_path: str = SOCKET, seconds: float = 60.0):
+    def __init__(self, node: Node, socket_path: str = SOCKET, seconds: float = 180.0):
         self._path = f"/proc/{node.holder}/root{socket_path}"
         self._seconds = seconds
         self._connection = None
@@ -56,6 +57,9 @@ class Api:
             raise Gone(f"{method} {path}: {error!r}") from error
 
     def _exchange(self, method: str, path: str, body) -> tuple:
+        # The daemon closes what was silent for long; nothing else is to be read now.
+        if self._connection is not None and select.select([self._connection.sock], [], [], 0)[0]:
+            self.close()
         if self._connection is None:
             self._connection = _Connection(self._path, self._seconds)
             self._connection.connect()
