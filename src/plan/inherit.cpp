@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/inherit.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace sluice::plan {
@@ -13,20 +12,31 @@ std::uint32_t log2_of(const std::vector<std::uint64_t>& slots) {
     return static_cast<std::uint32_t>(__builtin_ctzll(slots.size()));
 }
 
-/// Ascending, without 0.
-std::vector<std::uint32_t> named_by(const std::vector<std::uint64_t>& slots) {
-    std::vector<std::uint32_t> out;
-    for (const std::uint64_t slot : slots) {
-        const std::uint32_t current = SLC_SLOT_CURRENT(slot);
-        const std::uint32_t previous = SLC_SLOT_PREVIOUS(slot);
-        out.push_back(current);
-        if (previous != current) out.push_back(previous);
+/// Which members the slots of a ring name, each once, without 0. One for many rings: what it keeps
+/// for a member is as wide as its id.
+class NamedMembers {
+ public:
+    const std::vector<std::uint32_t>& of(const std::vector<std::uint64_t>& slots) {
+        ++round_;
+        named_.clear();
+        for (const std::uint64_t slot : slots) {
+            add(SLC_SLOT_CURRENT(slot));
+            add(SLC_SLOT_PREVIOUS(slot));
+        }
+        return named_;
     }
-    std::sort(out.begin(), out.end());
-    out.erase(std::unique(out.begin(), out.end()), out.end());
-    if (!out.empty() && out.front() == 0) out.erase(out.begin());
-    return out;
-}
+
+ private:
+    void add(std::uint32_t id) {
+        if (id >= seen_.size()) seen_.resize(id + 1);
+        if (id == 0 || std::exchange(seen_[id], round_) == round_) return;
+        named_.push_back(id);
+    }
+
+    std::vector<std::uint32_t> seen_;  ///< By id: the round in which it was named last.
+    std::uint32_t round_ = 0;
+    std::vector<std::uint32_t> named_;
+};
 
 std::map<std::string, std::set<IpAddress>> backends_of(const Config& config) {
     std::map<std::string, std::set<IpAddress>> out;
@@ -89,10 +99,10 @@ void retain(const Config& config, const LiveRings& live, CompileOptions& options
         if (address && own != backends.end() && !own->second.contains(*address))
             retired.emplace(group, *address);
     };
-    NamedMembers named;
+    NamedMembers members;
     for (const auto& [name, ring] : predecessors(config, live)) {
         options.least_log2.emplace(name, log2_of(live.rings[ring].slots));
-        for (const std::uint32_t id : named.of(live.rings[ring].slots)) keep(name.first, id);
+        for (const std::uint32_t id : members.of(live.rings[ring].slots)) keep(name.first, id);
     }
     for (const std::uint32_t id : live.remembered)
         if (const auto name = live.names.find(id); name != live.names.end())
@@ -102,6 +112,7 @@ void retain(const Config& config, const LiveRings& live, CompileOptions& options
 
 void inherit_slots(const Config& config, const LiveRings& live, const IdStore& ids, Image& image) {
     const auto continued = predecessors(config, live);
+    NamedMembers members;
     std::vector<std::uint32_t> same;  // By id before: what this ring calls it now.
     for (const ImageRing& ring : image.ring_list) {
         if (ring.empty) continue;
@@ -109,15 +120,16 @@ void inherit_slots(const Config& config, const LiveRings& live, const IdStore& i
         const auto found = continued.find({group, ring.balance});
         if (found == continued.end()) continue;
         const LiveRing& before = live.rings[found->second];
-        const std::vector<std::uint32_t> named = named_by(before.slots);
-        if (!named.empty() && named.back() >= same.size()) same.resize(named.back() + 1);
-        for (const std::uint32_t id : named) same[id] = translate(id, group, live, ids);
+        for (const std::uint32_t id : members.of(before.slots)) {
+            if (id >= same.size()) same.resize(id + 1);
+            same[id] = translate(id, group, live, ids);
+        }
         const auto now = [&](std::uint32_t id) { return id == 0 ? 0 : same[id]; };
         const auto slots = grown(before.slots, ring.log2);
         for (std::size_t i = 0; i < slots.size(); ++i) {
             const std::uint64_t flags = slots[i] & ~((std::uint64_t{1} << 40) - 1);
-            image.slots[ring.offset + i] = SLC_SLOT_MAKE(same[SLC_SLOT_CURRENT(slots[i])],
-                                                         same[SLC_SLOT_PREVIOUS(slots[i])], flags);
+            image.slots[ring.offset + i] = SLC_SLOT_MAKE(now(SLC_SLOT_CURRENT(slots[i])),
+                                                         now(SLC_SLOT_PREVIOUS(slots[i])), flags);
         }
     }
 }
