@@ -70,8 +70,8 @@ std::uint32_t find_port(const std::vector<slc_port_bucket>& ports, const std::ui
 
 TEST(Compile, small_configuration_asks_for_few_features) {
     const Image image = compiled(R"(
-version: 1
-node: {interfaces: [eth0]}
+version: 2
+node: {interfaces: [eth0], sampling: 0}
 services:
   - {name: web, vip: 192.0.2.10, protocol: tcp, port: 80, forward: ipip, backends: [10.0.0.5]}
 )");
@@ -104,7 +104,7 @@ services:
         SLC_FEATURE_OWNERS | SLC_FEATURE_GRE | SLC_FEATURE_GUE | SLC_FEATURE_L2 |
         SLC_FEATURE_LOCAL | SLC_FEATURE_OUTER4 | SLC_FEATURE_OUTER6 | SLC_FEATURE_DSCP_COPY |
         SLC_FEATURE_AFFINITY_SOURCE | SLC_FEATURE_AFFINITY_SOURCE_PORT | SLC_FEATURE_TRACKING |
-        SLC_FEATURE_CONNECTION_ID | SLC_FEATURE_TCP_SERVER_ID;
+        SLC_FEATURE_CONNECTION_ID | SLC_FEATURE_TCP_SERVER_ID | SLC_FEATURE_SAMPLE;
     EXPECT_EQ(image.node.features, all);
     EXPECT_EQ(image.node.tunnel4_host_mask_be, htonl(0xff));
     EXPECT_EQ(image.node.tunnel6_host_mask_be, ~0ull);
