@@ -202,6 +202,7 @@ void Controller::promote_slots() {
 Result<ApplyReport> Controller::end_canary(bool promote_it) {
     if (!canary_)
         return fail(Errc::not_found, "no canary runs", "sluice config apply --canary begins one");
+    const auto began = Clock::now();
     ApplyReport out;
     out.generation = canary_->loaded.number;
     out.outcome = promote_it ? history::Outcome::in_force : history::Outcome::withdrawn;
@@ -209,6 +210,7 @@ Result<ApplyReport> Controller::end_canary(bool promote_it) {
     out.plan.digest = canary_->loaded.digest;
     out.plan.road = plan::Road::program;
     SLC_CHECK(promote_it ? promote() : withdraw(), promote_it ? "promote" : "back");
+    note_total(out, began);
     log_event(LogLevel::info, promote_it ? "canary.promoted" : "canary.withdrawn",
               {{"generation", std::to_string(out.generation)}});
     return out;
@@ -217,6 +219,7 @@ Result<ApplyReport> Controller::end_canary(bool promote_it) {
 Result<void> Controller::withdraw() {
     withdraw_slots();
     SLC_CHECK(instance_->end_canary(), "end");
+    effect_ = Clock::now();
     (void)kernel::wait_for_packets();
     const std::uint32_t number = canary_->loaded.number;
     const std::uint32_t pinned = canary_->loaded.pinned;
@@ -234,6 +237,7 @@ Result<void> Controller::promote() {
     promote_slots();
     SLC_CHECK(instance_->swap_to(*loaded.generation), "swap");
     SLC_CHECK(instance_->end_canary(), "end");
+    effect_ = Clock::now();
     (void)kernel::wait_for_packets();
     Loaded next = std::move(loaded);
     canary_.reset();
