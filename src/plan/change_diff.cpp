@@ -289,6 +289,8 @@ class Differ {
     }
 
     void diff_backends(const Group& was, const Group& now) {
+        const bool overridden = options_.overrides != nullptr && !options_.overrides->empty();
+        if (!overridden && was.backends == now.backends) return;
         growth_ = nullptr;
         if (const auto found = options_.growths.find(now.name); found != options_.growths.end())
             growth_ = &found->second;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <tuple>
 
 #include "plan/inherit.h"
@@ -35,25 +36,39 @@ struct AddressHash {
     }
 };
 
-/// Member ids of two generations as numbers of addresses, which mean the same in both.
-class Addresses {
+/// The members of an image by group.
+class MembersByGroup {
  public:
-    std::vector<std::uint32_t> numbers(const Image& image) {
-        std::vector<std::uint32_t> out(std::size_t{image.highest_member} + 1);
+    MembersByGroup() = default;
+    MembersByGroup(const Image& image, std::size_t groups) : starts_(groups + 1) {
         for (const ImageMember& member : image.members)
-            if (member.id < out.size())
-                out[member.id] =
-                    numbers_.emplace(member.address, numbers_.size() + 1).first->second;
-        return out;
+            if (member.group < groups) ++starts_[member.group + 1];
+        std::partial_sum(starts_.begin(), starts_.end(), starts_.begin());
+        members_.resize(starts_.back());
+        std::vector<std::size_t> ends = starts_;
+        for (const ImageMember& member : image.members)
+            if (member.group < groups) members_[ends[member.group]++] = &member;
+        numbers_.resize(std::size_t{image.highest_member} + 1);
+    }
+
+    using Numbers = std::unordered_map<IpAddress, std::uint32_t, AddressHash>;
+    /// Numbers the addresses of a group's members: equal ones alike, in two images too.
+    void number(std::size_t group, Numbers& numbers) {
+        for (std::size_t i = starts_[group]; i < starts_[group + 1]; ++i) {
+            const auto next = static_cast<std::uint32_t>(numbers.size() + 1);
+            numbers_[members_[i]->id] = numbers.emplace(members_[i]->address, next).first->second;
+        }
+    }
+    /// Of a member of the group that was numbered last; 0 for nobody.
+    [[nodiscard]] std::uint32_t number_of(std::uint32_t id) const {
+        return id < numbers_.size() ? numbers_[id] : 0;
     }
 
  private:
-    std::unordered_map<IpAddress, std::uint32_t, AddressHash> numbers_;
+    std::vector<std::size_t> starts_;
+    std::vector<const ImageMember*> members_;
+    std::vector<std::uint32_t> numbers_;
 };
-
-std::uint32_t number_in(const std::vector<std::uint32_t>& numbers, std::uint32_t id) {
-    return id < numbers.size() ? numbers[id] : 0;
-}
 
 /// The rings of a running configuration without their slots, and where each is in its image.
 LiveRings ring_names(const Config& config, const Image& image, std::vector<std::size_t>& indexes) {
@@ -84,9 +99,8 @@ class Comparison {
         if (has_running) {
             live_ = ring_names(*running_.config, *running_.image, indexes_);
             continued_ = predecessors(next_, live_);
-            Addresses addresses;
-            numbers_before_ = addresses.numbers(*running_.image);
-            numbers_ = addresses.numbers(image_);
+            members_before_ = {*running_.image, running_.config->groups.size()};
+            members_ = {image_, next_.groups.size()};
         }
         for (const ImageRing& ring : image_.ring_list) {
             if (ring.empty) continue;
@@ -137,12 +151,14 @@ class Comparison {
         const auto now = ring_owners(next_, ids_, running_.overrides, after);
         const std::size_t size = now.size();
         const std::size_t longer = std::max(size, was.size());
+        MembersByGroup::Numbers numbers;
+        members_before_.number(before.group, numbers);
+        members_.number(after.group, numbers);
         std::uint64_t moved = 0;
-        for (std::size_t i = 0; i < longer; ++i) {
-            const std::uint32_t owner_before =
-                number_in(numbers_before_, was[i & (was.size() - 1)]);
-            if (owner_before != number_in(numbers_, now[i & (size - 1)])) ++moved;
-        }
+        for (std::size_t i = 0; i < longer; ++i)
+            if (members_before_.number_of(was[i & (was.size() - 1)]) !=
+                members_.number_of(now[i & (size - 1)]))
+                ++moved;
         const std::size_t ratio = longer / size;
         return (moved + ratio - 1) / ratio;
     }
@@ -185,8 +201,8 @@ class Comparison {
     LiveRings live_;
     std::vector<std::size_t> indexes_;  ///< Of live_.rings in the running image.
     std::map<RingName, std::size_t> continued_;
-    std::vector<std::uint32_t> numbers_before_;  ///< Of addresses, by member id.
-    std::vector<std::uint32_t> numbers_;
+    MembersByGroup members_before_;
+    MembersByGroup members_;
     const ImageRing* ring_before_ = nullptr;
     std::vector<std::uint32_t> owners_before_;
     RingMoves out_;

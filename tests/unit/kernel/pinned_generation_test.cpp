@@ -32,7 +32,7 @@ node:
   keep_generations: 7
   decap: {from: [10.9.0.0/16, 10.8.1.1, "fd00:1::/64"], addresses: [10.7.7.9, "fd00:7::1"]}
 groups:
-  pool:
+  shop:
     balance: rendezvous
     on_down: keep
     deadline: 1h
@@ -42,10 +42,10 @@ groups:
       - {address: 10.0.0.5, state: drain, server_id: 513}
       - {address: "2001:db8:1::6", weight: 0}
 services:
-  - {name: web, vip: 192.0.2.10, port: 80, group: pool, route_by: tcp-server-id}
-  - {name: many, vip: 192.0.2.10, port: 8000-8999, group: pool, protocol: both, tracking: always}
+  - {name: web, vip: 192.0.2.10, port: 80, group: shop, route_by: tcp-server-id}
+  - {name: many, vip: 192.0.2.10, port: 8000-8999, group: shop, protocol: both, tracking: always}
   - {name: rest, vip: 192.0.2.10, port: any, protocol: udp, backends: [10.0.1.5], dscp: copy}
-  - {name: net, vip: 203.0.113.0/28, port: any, protocol: both, group: pool, forward: gue}
+  - {name: net, vip: 203.0.113.0/28, port: any, protocol: both, group: shop, forward: gue}
   - {name: six, vip: "2001:db8:2::/64", port: 53, protocol: udp, forward: local, customer: acme}
 protected:
   - {prefix: 203.0.0.0/16, customer: acme, policy: strict}
@@ -64,7 +64,7 @@ class PinnedGenerationTest : public testing::Test {
         plan::IdStore ids;
         plan::CompileOptions options;
         options.table_seed = 99;
-        options.retired = {{"pool", *IpAddress::parse("10.0.0.99")}};
+        options.retired = {{"shop", *IpAddress::parse("10.0.0.99")}};
         const auto image = plan::compile(config_, ids, options);
         ASSERT_TRUE(image) << image.error().what;
         auto state =

@@ -92,27 +92,27 @@ constexpr const char* kPool = R"(
 version: 2
 node: {interfaces: [eth0], flows: {entries: 1024}}
 groups:
-  pool:
+  shop:
     flows: {share: 10%, ceiling: 50%}
     backends: [10.0.0.7, {address: 10.0.0.5, weight: 4}, {address: 10.0.0.6, state: drain}]
 services:
-  - {name: web, vip: 192.0.2.10, port: 80, group: pool, lifetimes: {established: 20m}}
+  - {name: web, vip: 192.0.2.10, port: 80, group: shop, lifetimes: {established: 20m}}
 )";
 
 TEST(ReadBack, retired_members_are_no_backends) {
     CompileOptions options;
-    options.retired = {{"pool", *IpAddress::parse("10.0.0.9")}};
+    options.retired = {{"shop", *IpAddress::parse("10.0.0.9")}};
     expect_same(held(kPool, options), kPool);
 }
 
 TEST(ReadBack, ring_that_may_not_shrink_yet_still_says_how_it_is_balanced) {
     const std::string text = R"(
 version: 2
-groups: {pool: {backends: []}}
-services: [{name: web, vip: 192.0.2.10, port: 80, group: pool, balance: rendezvous}]
+groups: {shop: {backends: []}}
+services: [{name: web, vip: 192.0.2.10, port: 80, group: shop, balance: rendezvous}]
 )";
     CompileOptions options;
-    options.least_log2 = {{{"pool", config::Balance::rendezvous}, 9}};
+    options.least_log2 = {{{"shop", config::Balance::rendezvous}, 9}};
     expect_same(held(text, options), text);
 }
 
@@ -123,31 +123,31 @@ TEST(ReadBack, flow_table_that_waits_for_its_size_is_the_configured_one) {
 }
 
 TEST(ReadBack, tables_win_over_what_was_configured) {
-    Held pool = held(kPool);
-    for (slc_member& member : pool.tables.members)
+    Held shop = held(kPool);
+    for (slc_member& member : shop.tables.members)
         if (member.weight == 4) member.weight = 9;
-    pool.tables.services[1].lifetime[SLC_FLOW_ESTABLISHED] = 10;
-    pool.tables.services[1].dscp = 46;
-    pool.tables.node.icmp_rate = 5;
-    pool.tables.accounts[1].share *= 2;
-    pool.tables.accounts[0].ceiling -= pool.tables.accounts[1].share / 2;
-    const auto read = back(pool);
+    shop.tables.services[1].lifetime[SLC_FLOW_ESTABLISHED] = 10;
+    shop.tables.services[1].dscp = 46;
+    shop.tables.node.icmp_rate = 5;
+    shop.tables.accounts[1].share *= 2;
+    shop.tables.accounts[0].ceiling -= shop.tables.accounts[1].share / 2;
+    const auto read = back(shop);
     ASSERT_TRUE(read) << read.error().what;
     EXPECT_EQ(read->groups[0].backends[1].weight, 9u);
     EXPECT_EQ(read->groups[0].flows.share, 20u);
     EXPECT_EQ(read->services[0].dscp, 46);
     EXPECT_EQ(read->node.icmp_rate, 5u);
-    const auto ticks = std::chrono::nanoseconds(std::int64_t{10} << pool.tables.node.flow_shift);
+    const auto ticks = std::chrono::nanoseconds(std::int64_t{10} << shop.tables.node.flow_shift);
     EXPECT_EQ(read->services[0].lifetimes.established,
               std::chrono::duration_cast<std::chrono::seconds>(ticks));
 }
 
 TEST(ReadBack, backends_that_the_file_did_not_order_come_by_address) {
-    Held pool = held(kPool);
-    slc_member added = pool.tables.members[1];
+    Held shop = held(kPool);
+    slc_member added = shop.tables.members[1];
     added.addr_be[3] = IpAddress::parse("10.0.0.1")->ip4_be();
-    pool.tables.members.push_back(added);
-    const auto read = back(pool);
+    shop.tables.members.push_back(added);
+    const auto read = back(shop);
     ASSERT_TRUE(read) << read.error().what;
     std::vector<std::string> addresses;
     for (const auto& backend : read->groups[0].backends)
@@ -171,7 +171,7 @@ TEST(ReadBack, tables_that_contradict_each_other_are_refused_by_name) {
         {"state that is none", [](KernelTables& t) { t.members[1].state = 7; },
          "backends: member 1: group 1, state 7"},
         {"share between two percentages", [](KernelTables& t) { ++t.accounts[1].ceiling; },
-         "groups: pool: 513 of 1024 entries of the flow table are no percentage"},
+         "groups: shop: 513 of 1024 entries of the flow table are no percentage"},
         {"accounts missing", [](KernelTables& t) { t.accounts.resize(1); },
          "groups: 1 accounts for 1 groups"},
         {"group that does not exist", [](KernelTables& t) { t.services[1].group = 2; },
@@ -193,9 +193,9 @@ TEST(ReadBack, tables_that_contradict_each_other_are_refused_by_name) {
     };
     for (const Contradiction& each : cases) {
         SCOPED_TRACE(each.name);
-        Held pool = held(kPool);
-        each.damage(pool.tables);
-        const auto read = back(pool);
+        Held shop = held(kPool);
+        each.damage(shop.tables);
+        const auto read = back(shop);
         ASSERT_FALSE(read);
         EXPECT_EQ(read.error().what, each.what);
         EXPECT_EQ(read.error().code, Errc::conflict);
@@ -203,12 +203,12 @@ TEST(ReadBack, tables_that_contradict_each_other_are_refused_by_name) {
 }
 
 TEST(ReadBack, tables_of_another_layout_are_refused) {
-    const Held pool = held(kPool);
-    auto meta = parse_meta(pool.meta);
+    const Held shop = held(kPool);
+    auto meta = parse_meta(shop.meta);
     ASSERT_TRUE(meta);
     meta->abi = SLC_ABI_VERSION + 1;
     meta->sluice = "9.9.9";
-    const auto read = read_back(pool.tables, *meta);
+    const auto read = read_back(shop.tables, *meta);
     ASSERT_FALSE(read);
     EXPECT_EQ(read.error().what, "tables of layout " + std::to_string(SLC_ABI_VERSION + 1) +
                                      ", written by sluice 9.9.9: this one knows layout " +
