@@ -80,6 +80,15 @@ CLI::App* add_roads(CLI::App& app, RoadsOptions& options) {
     return command;
 }
 
+CLI::App* add_ring(CLI::App& app, RingOptions& options) {
+    CLI::App* command = app.add_subcommand("ring", "building rings");
+    command->add_option("--groups", options.groups)->check(CLI::Range(1u, 100000u));
+    command->add_option("--backends", options.backends)->check(CLI::Range(1u, 10000u));
+    command->add_option("--rounds", options.rounds)->check(CLI::Range(1u, 1000u));
+    command->add_option("--json", options.json, "file, or - for standard output");
+    return command;
+}
+
 CLI::App* add_scale(CLI::App& app, ScaleOptions& options) {
     CLI::App* command = app.add_subcommand("scale", "what a large configuration costs, by parts");
     command->add_option("--services", options.services)->check(CLI::Range(1u, 60000u));
@@ -99,12 +108,7 @@ int run(int argc, char** argv) {
     std::function<int()> chosen;
 
     RingOptions ring;
-    CLI::App* ring_command = app.add_subcommand("ring", "building rings");
-    ring_command->add_option("--groups", ring.groups)->check(CLI::Range(1u, 100000u));
-    ring_command->add_option("--backends", ring.backends)->check(CLI::Range(1u, 10000u));
-    ring_command->add_option("--rounds", ring.rounds)->check(CLI::Range(1u, 1000u));
-    ring_command->add_option("--json", ring.json, "file, or - for standard output");
-    ring_command->callback(
+    add_ring(app, ring)->callback(
         [&] { chosen = [&] { return finish(run_ring(ring, asked), asked, command, ring.json); }; });
 
     RoadsOptions roads;
