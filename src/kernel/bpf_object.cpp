@@ -95,7 +95,8 @@ void BpfObject::Close::operator()(bpf_object* object) const {
     ::bpf_object__close(object);
 }
 
-BpfObject::BpfObject(ObjectName name, bpf_object* object) : name_(name), object_(object) {
+BpfObject::BpfObject(std::string name, bpf_object* object)
+    : name_(std::move(name)), object_(object) {
     const bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object) map_names_.emplace_back(::bpf_map__name(map));
 }
@@ -112,7 +113,17 @@ Result<BpfObject> BpfObject::open(ObjectName name, InstructionSet isa) {
         const int saved = errno;
         return fail(sys_error(saved, std::string("open BPF object ") + name_of(name)));
     }
-    return BpfObject(name, object);
+    return BpfObject(name_of(name), object);
+}
+
+Result<BpfObject> BpfObject::open_file(const std::string& path) {
+    ::libbpf_set_print(drop_libbpf_message);
+    bpf_object* object = ::bpf_object__open_file(path.c_str(), nullptr);
+    const int saved = errno;
+    if (object != nullptr) return BpfObject(path, object);
+    Error error = sys_error(saved, "open BPF object " + path);
+    if (error.code == Errc::system) error.code = Errc::invalid;
+    return fail(std::move(error));
 }
 
 Result<void> BpfObject::set_max_entries(const char* map, std::uint32_t entries) {
@@ -141,6 +152,14 @@ Result<void> BpfObject::reuse_map(const char* map, int fd) {
     const int error = ::bpf_map__reuse_fd(found, fd);
     if (error != 0) return fail(sys_error(-error, std::string("reuse map ") + map));
     return {};
+}
+
+Result<MapShape> BpfObject::declared(const char* map) const {
+    const bpf_map* found = find_map(map);
+    if (found == nullptr) return fail(Errc::not_found, std::string("no map ") + map);
+    return MapShape{::bpf_map__type(found), ::bpf_map__key_size(found),
+                    ::bpf_map__value_size(found), ::bpf_map__max_entries(found),
+                    ::bpf_map__map_flags(found)};
 }
 
 Result<void> BpfObject::leave_out_program(const char* program) {
@@ -186,7 +205,7 @@ Result<void> BpfObject::load(std::string* verbose_log) {
     bpf_object__for_each_program(program, object_.get())::bpf_program__set_log_buf(program, nullptr,
                                                                                    0);
     if (error == 0) return {};
-    Error failure = sys_error(saved, std::string("load ") + name_of(name_));
+    Error failure = sys_error(saved, "load " + name_);
     const std::string telling = telling_line(log);
     if (!telling.empty()) {
         // The verifier refuses with EACCES too, and then no privilege is missing.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// An owner for one of the embedded BPF objects, from opening to the end of its life: libbpf's
-/// calls with our errors. Programs and maps live on after it where something else refers to them (a
-/// pin, a program array, a link).
+/// An owner for one of the embedded BPF objects, or for one in a file, from opening to the end of
+/// its life: libbpf's calls with our errors. Programs and maps live on after it where something
+/// else refers to them (a pin, a program array, a link).
 
 #include <array>
 #include <cstdint>
@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "kernel/instruction_set.h"
+#include "kernel/map_copy.h"
 
 struct bpf_map;
 struct bpf_object;
@@ -36,6 +37,9 @@ class BpfObject {
  public:
     /// Parses the embedded bytes; nothing reaches the kernel.
     static Result<BpfObject> open(ObjectName name, InstructionSet isa);
+    /// The same of an ELF file that somebody else has compiled. Errors: not_found; invalid for what
+    /// is no BPF object.
+    static Result<BpfObject> open_file(const std::string& path);
 
     BpfObject(BpfObject&&) noexcept;
     BpfObject& operator=(BpfObject&&) noexcept;
@@ -48,6 +52,8 @@ class BpfObject {
     Result<void> set_value_size(const char* map, std::size_t bytes);
     /// Uses an existing map in place of a new one. The descriptor is duplicated.
     Result<void> reuse_map(const char* map, int fd);
+    /// Of a map as the object declares it.
+    [[nodiscard]] Result<MapShape> declared(const char* map) const;
     /// Leaves a program, or a map that no loaded program refers to, out.
     Result<void> leave_out_program(const char* program);
     Result<void> leave_out_map(const char* map);
@@ -78,10 +84,10 @@ class BpfObject {
     struct Close {
         void operator()(bpf_object* object) const;
     };
-    BpfObject(ObjectName name, bpf_object* object);
+    BpfObject(std::string name, bpf_object* object);
     [[nodiscard]] bpf_map* find_map(std::string_view map) const;
 
-    ObjectName name_;
+    std::string name_;
     std::unique_ptr<bpf_object, Close> object_;
     /// Names as the object declares them, in libbpf's order: a map that is reused is renamed by
     /// libbpf to what its maker called it, and two maps may then have one name.
