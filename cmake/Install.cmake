@@ -86,5 +86,6 @@ if(IS_DIRECTORY ${CMAKE_SOURCE_DIR}/schema)
             FILES_MATCHING PATTERN "*.json")
 endif()
 
-# After sluice_all: the example links it as a stranger would.
+# After sluice_all: the examples link it as strangers would.
 add_subdirectory(examples/embed)
+add_subdirectory(examples/hotreload)
