@@ -53,6 +53,8 @@ SLC_INLINE int slc_lb_ip4(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_cu
         return slc_drop(ctx, pkt, SLC_STAGE_PARSE, reason);
     if (SLC_UNLIKELY(vip->flags & SLC_VIP_NOT_VIP))
         return slc_not_vip(ctx, pkt, vip);
+    if (!slc_open_live(pkt))
+        return slc_drop(ctx, pkt, SLC_STAGE_SERVICE, SLC_REASON_MAP_MISSED);
     reason = slc_check_ip4(pkt);
     if (SLC_UNLIKELY(reason))
         return slc_drop(ctx, pkt, SLC_STAGE_PARSE, reason);
@@ -79,6 +81,8 @@ SLC_INLINE int slc_lb_ip6(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_cu
         return slc_drop(ctx, pkt, SLC_STAGE_PARSE, reason);
     if (SLC_UNLIKELY(vip->flags & SLC_VIP_NOT_VIP))
         return slc_not_vip(ctx, pkt, vip);
+    if (!slc_open_live(pkt))
+        return slc_drop(ctx, pkt, SLC_STAGE_SERVICE, SLC_REASON_MAP_MISSED);
     reason = slc_check_ip6(pkt);
     if (SLC_UNLIKELY(reason))
         return slc_drop(ctx, pkt, SLC_STAGE_PARSE, reason);
@@ -98,7 +102,7 @@ SLC_INLINE int slc_enter(struct xdp_md *ctx, struct slc_pkt *pkt)
     __u16 reason;
 
     pkt->frame_len = slc_frame_len(ctx);
-    if (!slc_open(pkt))
+    if (!slc_open_plan(pkt))
         return slc_drop(ctx, pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
     reason = slc_parse_link(&cur, pkt, &proto_be);
     if (SLC_UNLIKELY(reason == SLC_REASON_VLAN_DEPTH))

@@ -50,12 +50,18 @@ SLC_INLINE void slc_count_owners(const struct slc_pkt *pkt)
         slc_count(&slc_mitigation_counters, rec->mitigation, rec->len);
 }
 
-/* Whether packet number `nth` of its reason and family is written down. */
+#define SLC_SAMPLE_USUAL_LOG2 10
+
+/* Whether packet number `nth` of its reason and family is written down. A twin's sample_log2 is 0:
+ * one question for both, because every packet is asked. */
 SLC_INLINE int slc_is_noted(const struct slc_pkt *pkt, __u64 nth)
 {
-    if (SLC_HAS(PROOF))
-        return 1;
-    return SLC_HAS(SAMPLE) && SLC_UNLIKELY(!(nth & ((1ull << slc_node.sample_log2) - 1)));
+    if (!(pkt->features & (SLC_FEATURE_PROOF | SLC_FEATURE_SAMPLE)))
+        return 0;
+    /* For the default the mask is an immediate, and neither shift nor comparison is left. */
+    if (slc_node.sample_log2 == SLC_SAMPLE_USUAL_LOG2)
+        return SLC_UNLIKELY(!(nth & ((1ull << SLC_SAMPLE_USUAL_LOG2) - 1)));
+    return SLC_UNLIKELY(!(nth & ((1ull << slc_node.sample_log2) - 1)));
 }
 
 SLC_INLINE int slc_action(struct xdp_md *ctx, const struct slc_pkt *pkt, __u8 verdict)

@@ -30,8 +30,8 @@
  *   slc_plan  vips, ports, services           generation
  *   slc_live  rings, slots, members, templates, accounts  live
  *
- * slc_open finds both once; `slc_<table>_at(pkt, index)` is a record, or NULL beyond the last one,
- * which only an inconsistent table can ask for.
+ * slc_open finds both once (the steady path the second when it needs it); `slc_<table>_at(pkt,
+ * index)` is a record, or NULL beyond the last one, which only an inconsistent table can ask for.
  */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -74,14 +74,27 @@ SLC_TABLE(accounts, live, struct slc_account, slc_node.accounts_at)
 
 /* Must be the first thing a program does with its packet. Nothing to answer: an array with one
  * entry has it. */
-SLC_INLINE int slc_open(struct slc_pkt *pkt)
+SLC_INLINE int slc_open_plan(struct slc_pkt *pkt)
 {
     __u32 zero = 0;
 
     pkt->plan = bpf_map_lookup_elem(&slc_plan, &zero);
-    pkt->live = bpf_map_lookup_elem(&slc_live, &zero);
     pkt->features = slc_node.features;
-    return pkt->plan && pkt->live;
+    return !!pkt->plan;
+}
+
+/* What the packets that are not ours never ask. */
+SLC_INLINE int slc_open_live(struct slc_pkt *pkt)
+{
+    __u32 zero = 0;
+
+    pkt->live = bpf_map_lookup_elem(&slc_live, &zero);
+    return !!pkt->live;
+}
+
+SLC_INLINE int slc_open(struct slc_pkt *pkt)
+{
+    return slc_open_plan(pkt) && slc_open_live(pkt);
 }
 
 /* generation */

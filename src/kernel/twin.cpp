@@ -76,6 +76,7 @@ Result<Twin> Twin::load(const Generation& generation, const StateMaps& /*state*/
     out.node_.features |= SLC_FEATURE_PROOF;
     // It hands nothing on and samples nothing.
     out.node_.features &= ~(SLC_FEATURE_SAMPLE | SLC_FEATURE_NEXT);
+    out.node_.sample_log2 = 0;  // Every packet is answered.
     SLC_CHECK(out.share_maps(generation), "twin");
     SLC_CHECK(out.size_maps(generation), "twin");
     for (const Stage& stage : kStages)
