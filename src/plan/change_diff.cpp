@@ -455,8 +455,7 @@ class Differ {
                 removed("test " + test.name, text(test), Road::none, kNoPacket);
     }
 
-    /// Groups are numbered in the order of their file, rings in that of the services that use them:
-    /// make_plan raises the road where numbers differ.
+    /// Groups are numbered in the order of their file, rings and VIPs in that of their services.
     void diff_order() {
         const auto name = [](const auto& item) { return item.name; };
         const auto say = [this](const char* what) {
@@ -465,11 +464,12 @@ class Differ {
         if (!same_order(before_.groups, after_.groups, name))
             field("groups", "order", "", "another", Road::program, kNumbers);
         if (!same_order(before_.services, after_.services, name)) {
-            if (ring_order(before_) == ring_order(after_))
+            if (ring_order(before_) == ring_order(after_) &&
+                vip_order(before_) == vip_order(after_))
                 say("services");
             else
                 field("services", "order", "", "another", Road::program,
-                      "rings are numbered in the tables of the loaded program");
+                      "rings and VIPs are numbered in the tables of the loaded program");
         }
         if (!same_order(before_.protected_prefixes, after_.protected_prefixes,
                         [](const auto& item) { return item.prefix.text(); }))
@@ -488,6 +488,14 @@ class Differ {
             if (service.forward != config::Forward::local &&
                 seen.emplace(service.group, service.balance).second)
                 out.emplace_back(config.groups[service.group].name, service.balance);
+        return out;
+    }
+
+    static std::vector<IpPrefix> vip_order(const Config& config) {
+        std::vector<IpPrefix> out;
+        std::set<IpPrefix> seen;
+        for (const Service& service : config.services)
+            if (seen.insert(service.vip).second) out.push_back(service.vip);
         return out;
     }
 

@@ -44,7 +44,6 @@ Json encode_node(const Config& config, const Image& image) {
                 {"tunnel_source6", text_of(node.tunnel_source6)},
                 {"ring_secret_file", node.ring_secret_file},
                 {"next", node.next},
-                {"sampling", node.sample_one_in},
                 {"keep_generations", node.keep_generations},
                 {"flow_entries", waits ? node.flow_entries : 0}};
     if (node.decap)
@@ -268,7 +267,6 @@ class Decoder {
         to.tunnel_source6 = prefix(node, "tunnel_source6");
         to.ring_secret_file = text(node, "ring_secret_file");
         to.next = text(node, "next");
-        to.sample_one_in = number<std::uint32_t>(node, "sampling");
         to.keep_generations = number<std::uint32_t>(node, "keep_generations");
         to.flow_entries = number<std::uint32_t>(node, "flow_entries");
         const Json* decap = find(node, "decap");

@@ -372,7 +372,7 @@ class ReadBack {
         out.icmp_rate = node.icmp_rate;
         out.gue_port = ntohs(node.gue_port_be);
         if (out.flow_entries == 0) out.flow_entries = SLC_FLOW_WAYS << node.flow_log2;
-        if ((node.features & SLC_FEATURE_SAMPLE) != 0) out.sample_one_in = 1u << node.sample_log2;
+        out.sample_one_in = (node.features & SLC_FEATURE_SAMPLE) != 0 ? 1u << node.sample_log2 : 0;
         if ((node.features & SLC_FEATURE_DECAP) != 0)
             out.decap = read_decap();
         else

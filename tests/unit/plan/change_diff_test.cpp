@@ -188,6 +188,24 @@ TEST(ChangePlan, no_field_of_a_configuration_is_overlooked) {
     }
 }
 
+TEST(ChangePlan, services_that_number_nothing_anew_may_change_places) {
+    const Compiled before = compiled(parsed(R"(
+version: 2
+groups: {shop: {backends: [10.0.0.5]}}
+services:
+  - {name: web, vip: 192.0.2.10, port: 80, group: shop}
+  - {name: tls, vip: 192.0.2.10, port: 443, group: shop}
+  - {name: alt, vip: 192.0.2.11, port: 443, group: shop}
+)"));
+    config::Config next = before.config;
+    std::swap(next.services[0], next.services[1]);
+    EXPECT_EQ(texts_of(plan_of(before, next).changes),
+              (std::vector<std::string>{"none services order:  -> another"}));
+    std::swap(next.services[0], next.services[2]);
+    EXPECT_EQ(texts_of(plan_of(before, next).changes),
+              (std::vector<std::string>{"program services order:  -> another"}));
+}
+
 TEST(Drift, overrides_show_as_drift_that_a_file_does_not_end) {
     const config::Config config = parsed(kBefore);
     config::Config file = config;

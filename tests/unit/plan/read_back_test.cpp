@@ -129,6 +129,7 @@ TEST(ReadBack, tables_win_over_what_was_configured) {
     shop.tables.services[1].lifetime[SLC_FLOW_ESTABLISHED] = 10;
     shop.tables.services[1].dscp = 46;
     shop.tables.node.icmp_rate = 5;
+    shop.tables.node.sample_log2 = 7;
     shop.tables.accounts[1].share *= 2;
     shop.tables.accounts[0].ceiling -= shop.tables.accounts[1].share / 2;
     const auto read = back(shop);
@@ -137,6 +138,7 @@ TEST(ReadBack, tables_win_over_what_was_configured) {
     EXPECT_EQ(read->groups[0].flows.share, 20u);
     EXPECT_EQ(read->services[0].dscp, 46);
     EXPECT_EQ(read->node.icmp_rate, 5u);
+    EXPECT_EQ(read->node.sample_one_in, 1u << 7);
     const auto ticks = std::chrono::nanoseconds(std::int64_t{10} << shop.tables.node.flow_shift);
     EXPECT_EQ(read->services[0].lifetimes.established,
               std::chrono::duration_cast<std::chrono::seconds>(ticks));
