@@ -51,14 +51,8 @@ std::string counts_text(const Json& counts) {
     return fmt::format("{} packets, {} dropped ({})", packets, dropped, percent_text(part));
 }
 
-Result<int> end_canary(const Options& options, const char* how) {
-    const Json applied = SLC_TRY(send(options, std::string("/api/v1/config/canary/") + how, "{}"),
-                                 std::string("config canary ") + how);
-    if (is_document(options.format))
-        print_document(applied, options.format);
-    else
-        fmt::print("{}", outcome_text(applied));
-    return kExitDone;
+Result<Json> end_canary(const Options& options, const char* how) {
+    return send(options, std::string("/api/v1/config/canary/") + how, "{}");
 }
 
 }  // namespace
@@ -97,11 +91,22 @@ Result<int> run_canary_show(const Options& options) {
 }
 
 Result<int> run_canary_promote(const Options& options) {
-    return end_canary(options, "promote");
+    const Json applied = SLC_TRY(end_canary(options, "promote"), "config canary promote");
+    if (is_document(options.format))
+        print_document(applied, options.format);
+    else
+        fmt::print("{}", outcome_text(applied));
+    return kExitDone;
 }
 
 Result<int> run_canary_back(const Options& options) {
-    return end_canary(options, "back");
+    const Json applied = SLC_TRY(end_canary(options, "back"), "config canary back");
+    if (is_document(options.format))
+        print_document(applied, options.format);
+    else
+        fmt::print("the canary is taken back: generation {} has all packets\n",
+                   number_at(applied, "generation"));
+    return kExitDone;
 }
 
 }  // namespace sluice::cli

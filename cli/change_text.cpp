@@ -138,6 +138,26 @@ std::string time_fact(const Json& plan) {
                        without == 1 ? "is" : "are");
 }
 
+/// "backends 34%, services 12%": those that somebody might have to think about.
+std::string fullest(const Json& tables) {
+    constexpr double kWorthSaying = 0.01;
+    constexpr std::size_t kMost = 5;
+    std::vector<std::pair<double, std::string>> uses;
+    for (const Json& row : tables) {
+        const double use = part_of(number_at(row, "used"), number_at(row, "capacity"));
+        if (use >= kWorthSaying) uses.emplace_back(use, text_at(row, "name"));
+    }
+    if (tables.empty()) return {};
+    if (uses.empty()) return "all under 1% of their limits";
+    std::stable_sort(uses.begin(), uses.end(),
+                     [](const auto& left, const auto& right) { return left.first > right.first; });
+    if (uses.size() > kMost) uses.resize(kMost);
+    std::string out;
+    for (const auto& [use, name] : uses)
+        out += fmt::format("{}{} {}", out.empty() ? "" : ", ", name, percent_text(use));
+    return out + " of their limits";
+}
+
 std::string facts_text(const Json& plan) {
     const Json& proof = member_at(plan, "proof");
     const Json& estimate = member_at(plan, "estimate");
@@ -150,8 +170,9 @@ std::string facts_text(const Json& plan) {
         put("slots", slots.empty() ? slots : slots + " go to another backend");
         put("packets", packets_fact(proof, " sampled"));
         put("time", time_fact(plan));
-        put("memory",
-            fmt::format("{} bytes more", short_number(number_at(estimate, "memory_bytes"))));
+        const std::uint64_t memory = number_at(estimate, "memory_bytes");
+        put("memory", memory == 0 ? "" : short_number(memory) + " bytes more");
+        put("tables", fullest(member_at(plan, "tables")));
     }
     put("tests", tests_fact(proof));
     if (flag_at(plan, "loses_rollback"))
@@ -289,7 +310,7 @@ std::string plan_text(const Json& plan, bool is_wide) {
     out += facts_text(plan);
     if (is_wide) out += parts_text(plan);
     out += rings_text(member_at(plan, "rings"), is_wide ? kAll : kMaxRows);
-    out += tables_text(member_at(plan, "tables"));
+    if (is_wide) out += tables_text(member_at(plan, "tables"));
     out += replay_text(member_at(proof, "differences"));
     std::string notes;
     for (const Json& note : member_at(plan, "notes"))
@@ -329,16 +350,13 @@ std::string outcome_text(const Json& applied) {
     const std::uint64_t base = number_at(plan, "base");
     const std::string outcome = text_at(applied, "outcome");
     if (generation == 0) return fmt::format("generation {} stays in force\n", base);
-    if (outcome == "withdrawn")
-        return fmt::format(
-            "the canary, generation {}, is taken back; generation {} has all packets\n", generation,
-            base);
-    const std::string took = measured_text(number_at(plan, "took_us"));
+    const std::uint64_t took_us = number_at(plan, "took_us");
+    const std::string took = took_us == 0 ? "" : " in " + measured_text(took_us);
     if (outcome == "canary")
-        return fmt::format("generation {} is a canary after {}: sluice config canary show\n",
-                           generation, took);
+        return fmt::format("generation {} is a canary{}: sluice config canary show\n", generation,
+                           took);
     std::string out =
-        fmt::format("generation {} is in force{} in {}\n", generation, by_road(plan, ""), took);
+        fmt::format("generation {} is in force{}{}\n", generation, by_road(plan, ""), took);
     if (outcome == "awaiting")
         out += fmt::format(
             "waits for `sluice config confirm` until {}, {} left; else generation {} comes back\n",

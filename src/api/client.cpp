@@ -117,8 +117,11 @@ Result<std::string> receive_all(int fd, Clock::time_point deadline, std::string 
     char buffer[65536];
     while (true) {
         auto bytes = receive(fd, buffer, deadline);
-        if (!bytes) return fail(std::move(bytes).error());
-        if (bytes->empty()) return out;
+        // How the end looks when the daemon has not read all that was sent to it: whether the
+        // answer is whole, its length says.
+        const bool is_cut = !bytes && bytes.error().sys == ECONNRESET && !out.empty();
+        if (!bytes && !is_cut) return fail(std::move(bytes).error());
+        if (is_cut || bytes->empty()) return out;
         if (out.size() + bytes->size() > kMaxAnswerLen)
             return fail(Errc::limit, "the daemon's answer is longer than 1 GiB");
         out += *bytes;

@@ -123,6 +123,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         if (server_ == nullptr) return;
         waits_since_.reset();
         if (error) return refuse(error);
+        if (parser_->is_done()) return on_read({});  // No body: no other turn of the loop either.
         const std::uint64_t len = parser_->content_length().value_or(0);
         std::uint64_t most = server_->options.max_body_len;
         if (len > most) {

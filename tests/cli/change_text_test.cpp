@@ -78,6 +78,22 @@ TEST(ChangeText, a_plan_is_summed_up_in_a_line) {
     EXPECT_EQ(objection(plan), "");
 }
 
+TEST(ChangeText, tables_that_fill_up_are_named_fullest_first) {
+    const auto table = [](const char* name, unsigned used, unsigned capacity) {
+        return Json{{"name", name}, {"used", used}, {"capacity", capacity}, {"bytes", 0u}};
+    };
+    Json plan = {{"changes", {change("changed", "node", "x", "1", "2", "none", "")}},
+                 {"tables", {table("ports", 9, 0), table("vips", 1, 1000)}}};
+    EXPECT_NE(plan_text(plan, false).find("tables:   all under 1% of their limits\n"),
+              std::string::npos);
+    plan["tables"].push_back(table("groups", 12, 100));
+    plan["tables"].push_back(table("backends", 90, 100));
+    EXPECT_NE(plan_text(plan, false).find("tables:   backends 90%, groups 12% of their limits\n"),
+              std::string::npos);
+    EXPECT_EQ(plan_text(plan, false).find("CAPACITY"), std::string::npos);
+    EXPECT_NE(plan_text(plan, true).find("CAPACITY"), std::string::npos);
+}
+
 TEST(ChangeText, what_does_not_hold_is_said) {
     Json plan = {{"holds", false}, {"proof", {{"tests", 3u}, {"failures", {{{"test", "a"}}}}}}};
     EXPECT_EQ(objection(plan), "1 of 3 tests does not hold");

@@ -263,11 +263,9 @@ Result<ApplyReport> FakeConfigurations::end_canary(bool promote) {
                     "sluice config apply --canary begins one");
     waiting_ = Waiting::nothing;
     ApplyReport out;
-    out.generation = 4;
-    out.outcome = promote ? Outcome::in_force : Outcome::withdrawn;
+    out.generation = promote ? 4 : 3;
     out.plan.base = 3;
     out.plan.road = Road::program;
-    out.plan.times = {{"swap", 80us}};
     return out;
 }
 
