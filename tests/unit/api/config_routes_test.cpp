@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/config_json.h"
 #include "tests/cli/fake_node.h"
 
 namespace sluice::api {
@@ -170,6 +171,15 @@ TEST(ConfigRoutes, an_apply_that_waits_says_until_when) {
     const Json confirmed =
         Json::parse(answer({"POST", "/api/v1/config/confirm", "", "uid 7"}, node).body);
     EXPECT_EQ(confirmed["generation"], 4);
+}
+
+TEST(ConfigRoutes, a_change_of_the_ring_secret_shows_neither_of_them) {
+    control::PlanReport report;
+    report.plan.changes = {{plan::ChangeKind::changed, "node", "ring_secret", "",
+                            "000102030405060708090a0b0c0d0e0f", plan::Road::program, "a constant"}};
+    const Json change = Json::parse(plan_json(report))["changes"][0];
+    EXPECT_EQ(change["before"], "");
+    EXPECT_EQ(change["after"], "<redacted>");
 }
 
 TEST(ConfigRoutes, a_dry_run_makes_no_generation) {
