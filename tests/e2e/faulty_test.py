@@ -7,6 +7,7 @@ The short form tries 40, the long one 500: texts by mutation, limits, refusals b
 maps, pins), files that cannot be written, a full disk, read-only file systems.
 """
 
+import contextlib
 import copy
 import itertools
 import os
@@ -19,7 +20,7 @@ from lab.api import Refused
 from lab.node import wait_for
 
 SEED = 5
-MUTATED, INJECTED = (320, 150) if generation_case.LONG else (16, 8)
+MUTATED, INJECTED = (320, 150) if generation_case.LONG else (16, 10)
 FOREIGN = "/sys/fs/bpf/foreign"
 
 # Pieces that change what a text means more often than single letters do.
@@ -123,10 +124,11 @@ class Faulty(generation_case.GenerationCase):
         return (self.shown(), self.instance.live_program(), self.in_force()["generation"],
                 self.balancer.daemon.open_fds(), self.instance.generations())
 
-    def refuse(self, name: str, document, names: str = "", **body) -> Refused:
+    def refuse(self, name: str, document, names: str = "", while_=contextlib.nullcontext(),
+               **body) -> Refused:
         """Applied in vain. Looks from outside at each, into the kernel's tables now and then."""
         before, kernel = self.looks(), self.refused % 10 == 0 and self.kernel()
-        with self.assertRaises(Refused, msg=name) as refused:
+        with while_, self.assertRaises(Refused, msg=name) as refused:
             self.configure(document, **body)
         self.check_refusal(name, refused.exception, names)
         self.assertEqual(self.looks(), before, name)
@@ -180,46 +182,64 @@ class Faulty(generation_case.GenerationCase):
     def test_too_few_descriptors(self):
         pid = self.balancer.daemon.pid
         limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE,
-                         (self.balancer.daemon.open_fds() + 4, limit[1]))
-        try:
-            self.refuse("no descriptors", self.document(icmp_rate=500), "open files", road="program")
-        finally:
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+
+        @contextlib.contextmanager
+        def few():
+            resource.prlimit(pid, resource.RLIMIT_NOFILE,
+                             (self.balancer.daemon.open_fds() + 4, limit[1]))
+            try:
+                yield
+            finally:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+        self.refuse("no descriptors", self.document(icmp_rate=500), "open files", few(),
+                    road="program")
         self.configure(self.document(icmp_rate=500))
 
-    def remount(self, path: str, how: str) -> None:
-        self.balancer.node.run("mount", "-o", f"remount,{how}", path)
+    @contextlib.contextmanager
+    def read_only(self, path: str):
+        self.balancer.node.run("mount", "-o", "remount,ro", path)
+        try:
+            yield
+        finally:
+            self.balancer.node.run("mount", "-o", "remount,rw", path)
 
-    def test_read_only_file_systems(self):
-        for path, roads in (("/sys/fs/bpf", ("program",)),
-                            (rack.STATE, ("entry", "map", "program"))):
-            for road in roads:
-                self.remount(path, "ro")
-                try:
-                    self.refuse(f"{path} read-only, {road}", self.by_road(road), road=road)
-                finally:
-                    self.remount(path, "rw")
+    @contextlib.contextmanager
+    def full(self):
+        path = self.on_node(f"{rack.STATE}/filler")
+        with open(path, "wb", 0) as filler, contextlib.suppress(OSError):
+            while filler.write(bytes(4096)):
+                pass
+        try:
+            yield
+        finally:
+            os.unlink(path)
+
+    def test_a_read_only_bpffs(self):
+        self.refuse("bpffs read-only", self.by_road("program"), "", self.read_only("/sys/fs/bpf"),
+                    road="program")
         self.configure(self.by_road("program"))
+
+    def test_a_daemon_with_a_read_only_state_directory_says_so(self):
+        """What an earlier one left in force stays."""
+        before = self.kernel(), self.instance.live_program()
+        self.assertEqual(self.balancer.daemon.stop(), 0)
+        self.api.close()
+        with self.read_only(rack.STATE):
+            daemon = self.balancer.start(ready=False)
+            self.assertNotEqual(daemon.wait(20), 0)
+            self.assertIn(rack.STATE, daemon.log())
+        self.assertEqual((self.kernel(), self.instance.live_program()), before)
+        self.start()
+        self.assertEqual((self.kernel(), self.instance.live_program()), before)
 
     def by_road(self, road: str) -> dict:
         return {"entry": self.document((town.backend_entry(1, weight=3), 2, 3)),
                 "map": self.document((1, 2)), "program": self.document(icmp_rate=500)}[road]
 
     def test_a_full_disk(self):
-        path = self.on_node(f"{rack.STATE}/filler")
         for road in ("entry", "map", "program"):
-            with open(path, "wb", 0) as filler:
-                try:
-                    while filler.write(bytes(4096)):
-                        pass
-                except OSError:
-                    pass
-                try:
-                    error = self.refuse(f"full disk, {road}", self.by_road(road), road=road)
-                    self.assertRegex(error.what, r"(?i)full|space", error)
-                finally:
-                    os.unlink(path)
+            error = self.refuse(f"full disk, {road}", self.by_road(road), "", self.full(), road=road)
+            self.assertRegex(error.what, r"(?i)full|space", error)
         self.configure(self.by_road("program"))
 
     def test_refusals_of_the_kernel(self):

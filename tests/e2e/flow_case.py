@@ -7,6 +7,7 @@ be idle says so (`overslept`) and proves nothing.
 """
 
 import contextlib
+import datetime
 import json
 import os
 import time
@@ -16,6 +17,8 @@ from lab import town
 from lab.node import wait_for
 
 LONG = os.environ.get("SLUICE_LONG") == "1"
+# What short forms draw from what the long ones do all of: other things each day.
+SEED = int(os.environ.get("SLUICE_SEED") or datetime.date.today().toordinal())
 TALK, BRIEF_PER_S = 2000, 500
 KINDS = ("talk", "silent", "brief", "datagrams")
 FLOOD_PPS = 1_000_000

@@ -6,20 +6,19 @@ Afterwards either the old or the new configuration is whole, no packet was lost,
 The short form kills at a few steps of each kind of change, other ones each day; the long form at all.
 """
 
-import datetime
 import difflib
 import hashlib
 import os
 import random
 import signal
 
+import flow_case
 import generation_case
 from lab import faults, rack, town, xdp, yaml_text
 from lab.api import Gone, Refused
 from lab.node import wait_for
 
-POINTS = None if generation_case.LONG else 4  # Of each kind of change.
-SEED = int(os.environ.get("SLUICE_SEED") or datetime.date.today().toordinal())
+POINTS = None if generation_case.LONG else 2  # Of each kind of change.
 
 
 class Kills(generation_case.GenerationCase):
@@ -89,8 +88,8 @@ class Kills(generation_case.GenerationCase):
         ordered = sorted(steps)
         if POINTS is None:
             return ordered
-        random.Random(SEED).shuffle(ordered)
-        print(f"{kind}: {POINTS} of {len(ordered)} steps, SLUICE_SEED={SEED}", flush=True)
+        random.Random(flow_case.SEED).shuffle(ordered)
+        print(f"{kind}: {POINTS} of {len(ordered)} steps, SLUICE_SEED={flow_case.SEED}", flush=True)
         return ordered[:POINTS]
 
     def now(self) -> int:

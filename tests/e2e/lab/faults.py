@@ -37,30 +37,41 @@ class Watch:
             self.process.stop()
 
     def steps(self) -> list:
-        """(system call, number): those of each thread, without what only asks, none twice."""
+        """(system call, number): those of each thread, without what only asks, none twice. Of many
+        alike in a row (a table is filled) the first two and the last two."""
         self.end()
-        made: dict = {}
-        steps = set()
+        made, rows = {}, {}
         for line in self._trace.read_text(errors="replace").splitlines():
             found = re.match(r"(\d+) +(\w+)\((\w*)", line)
             if not found:
                 continue
             thread, call, first = found.groups()
             made[thread, call] = made.get((thread, call), 0) + 1
-            if not (call == "bpf" and first in _QUESTIONS or call == "openat" and
-                    "O_CREAT" not in line):
-                steps.add((call, made[thread, call]))
-        return sorted(steps)
+            if call == "bpf" and first in _QUESTIONS or call == "openat" and "O_CREAT" not in line:
+                continue
+            alike = (call, first, *re.findall(r"map_fd=\d+", line))
+            row = rows.setdefault(thread, [])
+            if not row or row[-1][0] != alike:
+                row.append((alike, []))
+            row[-1][1].append((call, made[thread, call]))
+        return sorted({step for row in rows.values() for _, steps in row
+                       for step in steps[:2] + steps[-2:]})
 
 
 def recorded(node: Node, process: Process) -> Watch:
     return Watch(node, process, "-e", "trace=" + ",".join(CALLS))
 
 
+def failing(call: str, number: int, error: str) -> str:
+    """strace's words for it. A program that is refused is loaded once more, to hear why: then the
+    next ones fail, too."""
+    last = number + 2 if call == "bpf" else number
+    return f"inject={call}:error={error}:when={number}..{last}"
+
+
 def fail_at(node: Node, process: Process, call: str, number: int, error: str) -> Watch:
     """Its `number`th call from now on does nothing and fails with that error ("ENOSPC")."""
-    return Watch(node, process, "-e", f"trace={call}",
-                 "-e", f"inject={call}:error={error}:when={number}")
+    return Watch(node, process, "-e", f"trace={call}", "-e", failing(call, number, error))
 
 
 def kill_at(node: Node, process: Process, call: str, number: int) -> Watch:

@@ -58,6 +58,7 @@ class Binaries:
         build = build.absolute()
         self.sluiced = build / "daemon/sluiced"
         self.sluice = build / "cli/sluice"
+        self.sluiced_next = build / "daemon/sluiced_next"  # Another release.
         for path in (self.sluiced, self.sluice):
             require(path.exists(), f"{path} is missing",
                     "build first: ./dev build, or set SLUICE_BUILD")
@@ -82,14 +83,15 @@ class Balancer:
         if writer.wait() != 0:
             raise LabError(writer.log())
 
-    def start(self, *options, wrapper=(), ready: bool = True):
-        """Starts sluiced; waits until it says READY=1."""
+    def start(self, *options, wrapper=(), ready: bool = True, program=None):
+        """Starts sluiced, or another release of it; waits until it says READY=1."""
         path = str(self.node.lab_path("notify"))
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(path)
         os.chmod(path, 0o666)
         notify.setblocking(False)
-        self.daemon = self.node.spawn("sluiced", *wrapper, self.binaries.sluiced, "-f", CONFIG,
+        self.daemon = self.node.spawn("sluiced", *wrapper, program or self.binaries.sluiced,
+                                      "-f", CONFIG,
                                       "--state-dir", STATE, *options,
                                       env={"NOTIFY_SOCKET": path})
         with notify:
