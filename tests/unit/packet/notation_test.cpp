@@ -6,8 +6,10 @@
 
 #include <random>
 #include <regex>
+#include <sstream>
 
 #include "api/tuple.h"
+#include "base/file.h"
 #include "sluice/limits.h"
 #include "tests/packet/dissect.h"
 #include "tests/packet/pcap.h"
@@ -174,6 +176,26 @@ TEST(Notation, says_what_may_stand_where_a_word_was_wrong) {
               "parameter-problem redirect len= data= ttl= dscp= ecn= df id= frag= ext= ip_options= "
               "ip_len= ip_checksum= checksum= type= code= mtu= echo_id= echo_seq= rest= quote= "
               "vlan= cut=");
+}
+
+TEST(Notation, has_every_word_in_its_reference) {
+    const auto reference = read_whole_file("docs/reference/packets.md");
+    ASSERT_TRUE(reference) << reference.error().what;
+    int words = 0;
+    for (const char* begun :
+         {"tcp 1.0.0.1:1 > 1.0.0.2:2", "udp 1.0.0.1:1 > 1.0.0.2:2", "sctp 1.0.0.1:1 > 1.0.0.2:2",
+          "icmp 1.0.0.1 > 1.0.0.2", "icmp6 fe80::1 > fe80::2", "ip 1.0.0.1 > 1.0.0.2",
+          "ipip 1.0.0.1 > 1.0.0.2", "gre 1.0.0.1 > 1.0.0.2", "gue 1.0.0.1 > 1.0.0.2",
+          "ether 0x0806", "hex:00", "hex ip:45"}) {
+        const auto frame = build(std::string(begun) + " no-such-word");
+        ASSERT_FALSE(frame);
+        std::istringstream takes(frame.error().hint);
+        std::string word;
+        takes >> word >> word;  // "tcp takes:"
+        for (; takes >> word; ++words)
+            EXPECT_NE(reference->find(word), std::string::npos) << begun << ": " << word;
+    }
+    EXPECT_GT(words, 100);
 }
 
 TEST(Notation, nests_to_a_bound) {
