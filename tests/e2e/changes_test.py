@@ -23,6 +23,7 @@ class Changes(generation_case.GenerationCase):
     backends = 6
     first = (1, 2, 3, 4, 5, 6)
     flapping = (2, 5)
+    packets_per_s = generation_case.FULL
 
     def orders(self, count: int):
         """(backend, order): random, the same in each run. Whoever is down comes back next."""

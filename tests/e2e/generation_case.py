@@ -13,13 +13,15 @@ from lab.node import wait_for
 
 LONG = flow_case.LONG
 TALK, BRIEF_PER_S = (2000, 500) if LONG else (400, 200)
-# The short form leaves the processors some time for what it tests.
-PACKETS_PER_S = counted.FULL if LONG else 300_000
+# Of each family: full speed leaves the processors little time for what is tested.
+FULL, SOME = counted.FULL if LONG else 300_000, 300_000
 LATER_VIP = rack.vip4(20)  # In no configuration at first.
 
 
 class GenerationCase(flow_case.FlowCase):
     """A town whose configuration is changed through the API, as `sluice config` does it."""
+
+    packets_per_s = SOME
 
     @classmethod
     def build(cls) -> None:
@@ -48,7 +50,7 @@ class GenerationCase(flow_case.FlowCase):
     @contextlib.contextmanager
     def counted(self, **options):
         """Numbered packets; sent and arrived must be the same ones. Yields who counts."""
-        counting = counted.Counted(self.town, **({"rate": PACKETS_PER_S} | options))
+        counting = counted.Counted(self.town, **({"rate": self.packets_per_s} | options))
         wait_for(lambda: counting.sent() > 1000, "numbered packets", 10)
         self.packets = {}
         try:

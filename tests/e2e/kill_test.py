@@ -68,7 +68,10 @@ class Kills(generation_case.GenerationCase):
         self.state_files = self.files()
         points = self.points(kind, documents)
         with self.load(talk=200, brief_per_s=100) as client:
-            for call, number in points:
+            for tried, (call, number) in enumerate(points):
+                # A step of the longer way is none of the shorter one: it runs through.
+                if POINTS and (self.killed >= POINTS or tried >= 5 * POINTS):
+                    break
                 self.one_step(kind, documents, call, number)
                 self.judge(client.report(), f"{kind}: killed before {call} {number}")
         self.assertGreater(self.killed, 0)
@@ -77,8 +80,7 @@ class Kills(generation_case.GenerationCase):
                              ran_through=self.through)
 
     def points(self, kind: str, documents) -> list:
-        """(system call, number) of every step of both ways; some of them, evenly spread, unless
-        the form is long."""
+        """(system call, number) of every step of both ways; shuffled unless the form is long."""
         steps = set()
         for _ in range(2):
             watch = faults.recorded(self.balancer.node, self.balancer.daemon)
@@ -90,7 +92,7 @@ class Kills(generation_case.GenerationCase):
             return ordered
         random.Random(flow_case.SEED).shuffle(ordered)
         print(f"{kind}: {POINTS} of {len(ordered)} steps, SLUICE_SEED={flow_case.SEED}", flush=True)
-        return ordered[:POINTS]
+        return ordered
 
     def now(self) -> int:
         """Which of the two configurations is in force, seen from every side."""

@@ -21,6 +21,8 @@ LATER_VIP = rack.vip4(20)
 class Swaps(generation_case.GenerationCase):
     """Each configuration differs from the one before, and takes the road of a whole new program."""
 
+    packets_per_s = generation_case.FULL
+
     def documents(self):
         """What changes from one swap to the next, over and over."""
         later = town.document((1, 2, 3))
