@@ -204,7 +204,7 @@ Result<std::string> find_live_generation(const std::string& bpffs, const std::st
     const std::string gen = path + "/gen";
     if (live != 0)
         for (const std::uint32_t number : pinned_numbers(gen)) {
-            const std::string directory = generation_directory(gen, number);
+            std::string directory = generation_directory(gen, number);
             if (entry_program_id(directory) == live) return directory;
         }
     return fail(Errc::not_found, "instance " + node + ": no pinned generation is live");

@@ -65,7 +65,7 @@ std::string lifetimes_text(const config::Lifetimes& lifetimes) {
 }
 
 std::string routing_text(const config::Routing& routing) {
-    const std::string by = config::name_of(routing.by);
+    std::string by = config::name_of(routing.by);
     if (routing.by != config::RouteBy::quic_lb) return by;
     return by + ", rotation " + std::to_string(routing.rotation) + ", server_id_length " +
            std::to_string(routing.server_id_len);
@@ -404,9 +404,10 @@ class Differ {
         record("policy", was.policy, now.policy);
         if (was.lifetimes == now.lifetimes) return;
         const bool same = !new_tick && same_ticks(was.lifetimes, now.lifetimes, shift_);
+        const char* why = same ? kSameTicks : kServiceRecord;
+        if (new_tick) why = kTick;
         field(what, "lifetimes", lifetimes_text(was.lifetimes), lifetimes_text(now.lifetimes),
-              same ? Road::none : Road::program,
-              new_tick ? kTick : (same ? kSameTicks : kServiceRecord));
+              same ? Road::none : Road::program, why);
     }
 
     // ---- the rest ----

@@ -2,7 +2,7 @@
 #include "plan/change_plan.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 #include <unordered_set>
 
 #include "plan/change_diff.h"
@@ -167,7 +167,7 @@ std::vector<TableUse> tables_of(const Config& next, const Image& image) {
 // ---- estimates ----
 
 std::chrono::microseconds microseconds(double value) {
-    return std::chrono::microseconds(static_cast<std::int64_t>(value + 0.5));
+    return std::chrono::microseconds(std::llround(value));
 }
 
 void estimate(const RingMoves& rings, bool resizes, const Image& image, ChangePlan& plan) {

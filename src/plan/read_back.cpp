@@ -110,11 +110,13 @@ class ReadBack {
             ids[member.group - 1].push_back(id);
         }
         places_.assign(tables_.members.size(), {});
-        for (std::size_t g = 0; g < ids.size(); ++g) {
-            put_in_order(ids[g], meta_.groups[g].order);
-            for (const std::uint32_t id : ids[g]) {
-                places_[id] = {g + 1, out_.groups[g].backends.size()};
-                out_.groups[g].backends.push_back(backend_of(tables_.members[id]));
+        std::size_t number = 0;
+        for (auto& own : ids) {
+            auto& backends = out_.groups[number].backends;
+            put_in_order(own, meta_.groups[number++].order);
+            for (const std::uint32_t id : own) {
+                places_[id] = {number, backends.size()};
+                backends.push_back(backend_of(tables_.members[id]));
             }
         }
         return {};
@@ -145,7 +147,8 @@ class ReadBack {
         keyed.reserve(ids.size());
         for (const std::uint32_t id : ids) keyed.emplace_back(key(id), id);
         std::sort(keyed.begin(), keyed.end());
-        for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = keyed[i].second;
+        ids.clear();
+        for (const auto& [at, id] : keyed) ids.push_back(id);
     }
 
     config::Backend* backend_at(std::uint32_t id) {
@@ -309,8 +312,8 @@ class ReadBack {
     static void fill_target(const Target& target, config::Service& out) {
         out.vip = *target.vip;
         out.ports = target.ports;
-        out.protocol = target.tcp ? (target.udp ? config::Protocol::both : config::Protocol::tcp)
-                                  : config::Protocol::udp;
+        out.protocol = target.tcp ? config::Protocol::tcp : config::Protocol::udp;
+        if (target.tcp && target.udp) out.protocol = config::Protocol::both;
         out.unmatched = target.pass ? config::Unmatched::pass : config::Unmatched::drop;
     }
 
