@@ -412,6 +412,7 @@ Image compile_agent(const std::vector<IpPrefix>& vips, const std::vector<IpPrefi
                     std::uint16_t gue_port, std::uint64_t table_seed) {
     config::Config config;
     config.node.gue_port = gue_port;
+    config.node.sample_one_in = 0;  // An agent has nobody who asks for samples.
     config.node.decap.emplace();
     config.node.decap->from = peers;
     for (const IpPrefix& vip : vips) {
