@@ -37,6 +37,8 @@ class LabCase(unittest.TestCase):
         before = _bad(result)
         super().run(result)
         if _bad(result) > before:
+            # Now: who runs the long form need not wait for its end.
+            print(*(text for _, text in (result.failures + result.errors)[-1:]), file=sys.stderr)
             _explain(type(self))
         return result
 

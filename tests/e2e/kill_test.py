@@ -159,10 +159,11 @@ class Kills(generation_case.GenerationCase):
         self.hold()
 
     def files(self) -> set:
-        """Of the state directory, without those of SQLite's that come and go."""
+        """Of the state directory, without those that come and go: SQLite's, and a half-written one
+        that the next one takes the place of."""
         directory = f"/proc/{self.balancer.node.holder}/root{rack.STATE}"
         return {name for name in os.listdir(directory)
-                if not name.endswith(("-wal", "-shm", "-journal"))}
+                if not name.endswith(("-wal", "-shm", "-journal", ".new"))}
 
     def hold(self) -> None:
         """Remembers every object that there is now."""
