@@ -85,7 +85,7 @@ def _limits(document: dict):
         services = [{"name": f"h{group}", "vip": town.VIP4, "protocol": "udp", "port": 20000 + group,
                      "forward": "ipip", "group": f"heavy{group}"} for group in range(70)]
         yield "rings", changed(lambda out: (out["groups"].update(heavy),
-                                            out["services"].extend(services))), "MiB"
+                                            out["services"].extend(services))), "ring slots"
 
 
 class Faulty(generation_case.GenerationCase):
