@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <utility>
 
 namespace sluice::control {
 namespace {
@@ -70,6 +71,11 @@ Changes::Changes(const Scene& scene, plan::Instant now, const Changes* before,
         for (const auto& ring : before->rings_)
             if (!ring.slots().empty()) earlier.push_back(&ring);
     times_ = times_of(scene.config, scene.image.node.flow_shift);
+    members_.resize(scene.config.groups.size());
+    for (std::size_t g = 0; g < members_.size(); ++g)
+        members_[g].resize(scene.config.groups[g].backends.size());
+    for (const auto& member : scene.image.members)
+        if (member.backend != plan::kRetired) members_[member.group][member.backend] = member.id;
     for (std::size_t i = 0; i < scene.image.ring_list.size(); ++i) {
         const plan::ImageRing& ring = scene.image.ring_list[i];
         by_group_[ring.group].push_back(i);
@@ -111,11 +117,12 @@ void Changes::aim_at(const Scene& scene, const Wanted& wanted, plan::Instant now
 
 void Changes::aim_ring(const Scene& scene, std::size_t index,
                        const std::vector<std::uint32_t>& owners, plan::Instant now) {
-    const config::Group& group = scene.config.groups[scene.image.ring_list[index].group];
+    const std::size_t number = scene.image.ring_list[index].group;
+    const config::Group& group = scene.config.groups[number];
     std::vector<std::uint32_t> dead;
-    for (const auto& backend : group.backends)
-        if (is_dead(group, plan::effective(group, backend, scene.overrides)))
-            dead.push_back(scene.ids.members.find(plan::member_name(group, backend)));
+    for (std::size_t b = 0; b < group.backends.size(); ++b)
+        if (is_dead(group, plan::effective(group, group.backends[b], scene.overrides)))
+            dead.push_back(members_[number][b]);
     std::sort(dead.begin(), dead.end());
     note_owners(index, owners);
     rings_[index].aim(
@@ -124,18 +131,19 @@ void Changes::aim_ring(const Scene& scene, std::size_t index,
             return std::binary_search(dead.begin(), dead.end(), member);
         },
         now, group.deadline);
-    for (const auto& backend : group.backends) {
-        const std::uint32_t id = scene.ids.members.find(plan::member_name(group, backend));
+    for (const std::uint32_t id : members_[number])
         scene.generation.set_down(id, std::binary_search(dead.begin(), dead.end(), id));
-    }
 }
 
 void Changes::note_owners(std::size_t ring, const std::vector<std::uint32_t>& owners) {
     owners_in_.resize(rings_.size());
     for (const std::uint32_t member : owners_in_[ring]) --shall_own_[member];
-    std::vector<std::uint32_t> distinct = owners;
-    std::sort(distinct.begin(), distinct.end());
-    distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+    ++round_;
+    std::vector<std::uint32_t> distinct;
+    for (const std::uint32_t member : owners) {
+        if (seen_.size() <= member) seen_.resize(member + 1);
+        if (std::exchange(seen_[member], round_) != round_) distinct.push_back(member);
+    }
     owners_in_[ring] = std::move(distinct);
     for (const std::uint32_t member : owners_in_[ring]) {
         if (shall_own_.size() <= member) shall_own_.resize(member + 1);

@@ -86,6 +86,10 @@ class Changes {
 
     std::vector<plan::RingTransition> rings_;
     std::map<std::size_t, std::vector<std::size_t>> by_group_;
+    std::vector<std::vector<std::uint32_t>> members_;  ///< Ids, by group and backend.
+    /// Of note_owners(): the round in which each member was seen last.
+    std::vector<std::uint32_t> seen_;
+    std::uint32_t round_ = 0;
     std::vector<std::uint32_t> shall_own_;  ///< Rings in which it owns a slot, by member id.
     std::vector<std::vector<std::uint32_t>> owners_in_;  ///< Who they are, by ring.
     std::map<std::pair<std::size_t, config::Balance>, plan::TransitionTimes> times_;

@@ -150,6 +150,7 @@ class Controller : public NodeView, public Configurations {
         std::string author;
         config::Config config;
         std::optional<history::Record> record;  ///< When the text is one that was in force.
+        std::uint32_t base = 0;
         std::uint32_t restores = 0;
         std::optional<std::uint32_t> undoes;  ///< A generation whose confirmation never came.
     };
@@ -171,6 +172,7 @@ class Controller : public NodeView, public Configurations {
     Result<Choice> choose();
     Result<Choice> choose_record(const history::Record& record) const;
     Result<Choice> choose_file(const std::optional<history::Record>& last);
+    Result<std::string> last_file_digest() const;
     Result<void> settle_journal();
     Result<void> start_with(Choice choice);
     void abandon_start();
@@ -186,11 +188,14 @@ class Controller : public NodeView, public Configurations {
                                        const std::string& directory) const;
     Result<void> open_instance(const std::string& node);
     /// Compiles, plans, loads and proves; `config` is taken over.
-    Result<Candidate> consider(const ApplyRequest& request, Clock::time_point began);
+    enum class Proving { yes, no };
+    Result<Candidate> consider(const ApplyRequest& request, Clock::time_point began,
+                               Proving proving = Proving::yes);
     Result<Candidate> consider_config(config::Config config, const ApplyRequest& request,
-                                      Times times);
+                                      Times times, Proving proving = Proving::yes);
     Result<Loaded> compile_next(config::Config config, const ApplyRequest& request);
     Result<void> load_next(Loaded& next, bool is_canary);
+    plan::NextHop hop_of(const IpAddress& address);
     Result<void> open_state(const Loaded& next);
     Result<void> compile(Loaded& next);
     static kernel::StateSizes sizes_of(const Loaded& next);
@@ -205,11 +210,12 @@ class Controller : public NodeView, public Configurations {
     Result<void> ready_for_change() const;
     Result<void> keep_meta(const Loaded& loaded);
     std::string meta_of(const Loaded& loaded) const;
-    Result<void> make_live(Loaded next);
+    Result<void> make_live(Loaded& next);
     Result<void> swap_in(Loaded& next);
     void retain_live();
     void trim_retained();
-    void note_state_epoch();
+    void note_finish(std::uint32_t number, history::Outcome outcome, std::string_view road,
+                     std::string_view error = {});
     Result<void> rebuild(const char* why);
     std::string file_digest() const;
     ApplyRequest file_request(const std::string& text, const std::string& author) const;
@@ -228,7 +234,7 @@ class Controller : public NodeView, public Configurations {
     GenerationStatus describe(const history::Record& record) const;
 
     // controller_proof.cpp
-    Result<void> prove(Candidate& candidate, const ApplyRequest& request);
+    Result<void> prove(Candidate& candidate);
     Result<void> prove_code(const kernel::Generation& fresh);
     Result<kernel::Twin*> twin_of(Loaded& loaded);
     static proof::Names names_of(const Loaded& loaded);
@@ -237,6 +243,7 @@ class Controller : public NodeView, public Configurations {
     Result<ApplyReport> begin_canary(Candidate candidate, const ApplyRequest& request,
                                      Clock::time_point began);
     Result<void> admit_members(const Loaded& from);
+    Result<void> join_ids(Loaded& next) const;
     void withdraw_slots();
     void promote_slots();
     void step_canary(plan::Instant at);
@@ -311,8 +318,8 @@ class Controller : public NodeView, public Configurations {
     bool made_flow_table_ = false;  ///< By the change that is being put into force.
     plan::Instant flows_retry_{0};
     bool flows_refit_ = false;  ///< The flow table wants another size: once the last one is left.
-    std::uint64_t state_epoch_ = 0;  ///< Grows when state maps that programs use are replaced.
-    std::vector<std::pair<std::string, int>> state_maps_;  ///< Of that epoch.
+    /// Backends of the configuration before: orders for them are kept, should it come back.
+    std::set<std::string> former_members_;
     ReloadStatus reload_;
     std::string code_error_;  ///< Why programs of an earlier daemon still run; else empty.
     plan::Road road_ = plan::Road::none;  ///< Of the last change.

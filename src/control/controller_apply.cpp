@@ -56,6 +56,8 @@ class StopWatch {
     const std::function<void()>& alive_;
 };
 
+constexpr std::uint32_t kKeepRecords = 1000;
+
 Error not_proven(const PlanReport& report) {
     std::string what = "not applied:";
     for (const auto& failure : report.proof.failures)
@@ -145,7 +147,10 @@ plan::Running Controller::running() const {
 }
 
 Result<PlanReport> Controller::plan(const ApplyRequest& request) {
-    auto candidate = SLC_TRY(consider(request, Clock::now()), "plan");
+    // A canary's programs and tables are those of any other; its counters are begun when it is.
+    ApplyRequest whole = request;
+    if (std::exchange(whole.canary, std::nullopt)) whole.road = plan::Road::program;
+    auto candidate = SLC_TRY(consider(whole, Clock::now()), "plan");
     discard(candidate);
     return std::move(candidate.report);
 }
@@ -176,7 +181,7 @@ Result<void> Controller::apply_file() {
 }
 
 Result<Controller::Candidate> Controller::consider(const ApplyRequest& request,
-                                                   Clock::time_point began) {
+                                                   Clock::time_point began, Proving proving) {
     Times times;
     const std::string& file = request.file.empty() ? options_.config_file : request.file;
     const std::string directory =
@@ -189,7 +194,7 @@ Result<Controller::Candidate> Controller::consider(const ApplyRequest& request,
                         config.node.name + " while sluiced runs",
                     "stop sluiced, sluiced --detach, and start it with the new name");
     made_flow_table_ = false;
-    auto out = consider_config(std::move(config), request, std::move(times));
+    auto out = consider_config(std::move(config), request, std::move(times), proving);
     if (out) return out;
     undo_state();
     watch_all();
@@ -197,8 +202,8 @@ Result<Controller::Candidate> Controller::consider(const ApplyRequest& request,
 }
 
 Result<Controller::Candidate> Controller::consider_config(config::Config config,
-                                                          const ApplyRequest& request,
-                                                          Times times) {
+                                                          const ApplyRequest& request, Times times,
+                                                          Proving proving) {
     Candidate out;
     out.report.times = std::move(times);
     StopWatch watch(out.report.times, Clock::now(), options_.alive);
@@ -223,7 +228,7 @@ Result<Controller::Candidate> Controller::consider_config(config::Config config,
         watch.note("load");
     }
     out.report.road = road;
-    auto proven = prove(out, request);
+    auto proven = proving == Proving::yes ? prove(out) : Result<void>();
     if (!proven) {
         discard(out);
         return fail(std::move(proven).error());
@@ -246,7 +251,6 @@ void Controller::undo_state() {
     if (state_) state_->undo_fit();
     if (made_flow_table_ && state_) state_->flows().undo_fit();
     made_flow_table_ = false;
-    note_state_epoch();
 }
 
 Result<Loaded> Controller::compile_next(config::Config config, const ApplyRequest& request) {
@@ -255,6 +259,9 @@ Result<Loaded> Controller::compile_next(config::Config config, const ApplyReques
     next.config = std::move(config);
     next.text = request.text;
     next.digest = sha256_hex(request.text);
+    next.file = request.file.empty() ? options_.config_file : request.file;
+    next.directory =
+        request.directory.empty() ? config::directory_of(options_.config_file) : request.directory;
     next.pinned = instance_->next_generation();
     next.ids = live_ ? live_->ids : SLC_TRY(load_ids(), "ids");
     SLC_CHECK(open_state(next), "state");
@@ -325,7 +332,6 @@ Result<void> Controller::load_next(Loaded& next, bool is_canary) {
     SLC_CHECK(state_->fit(sizes_of(next)), "state");
     if (is_canary)
         SLC_CHECK(state_->open_canary(live_->generation->map_fd("slc_reason_counters")), "state");
-    note_state_epoch();
     std::string log;
     kernel::LoadOptions load;
     load.isa = isa_;
@@ -337,28 +343,22 @@ Result<void> Controller::load_next(Loaded& next, bool is_canary) {
     auto generation = kernel::Generation::load(next.image, *state_, load);
     if (options_.verbose) std::fputs(log.c_str(), stderr);
     next.generation = SLC_TRY(std::move(generation), "generation");
-    next.state_epoch = state_epoch_;
     mark_dead(next, live_ ? &*live_ : nullptr, overrides_.overrides());
     std::set<IpAddress> both = next.watched();
     if (live_) both.merge(live_->watched());
     network_->watch(both);
     for (const auto& [address, members] : next.members_at) {
-        const auto known = live_ ? live_->hops.find(address) : decltype(live_->hops.end()){};
-        const bool is_known = live_ && known != live_->hops.end();
-        SLC_CHECK(write_hop(next, address, is_known ? known->second : network_->resolve(address)),
-                  "backend");
+        SLC_CHECK(write_hop(next, address, hop_of(address)), "backend");
     }
     return {};
 }
 
-/// Generations that use maps of before cannot come back by a swap: they would count and remember
-/// where nobody looks.
-void Controller::note_state_epoch() {
-    if (!state_) return;
-    auto now = state_->current();
-    if (now == state_maps_) return;
-    state_maps_ = std::move(now);
-    ++state_epoch_;
+/// How a watched address is reached; what is followed already is known.
+plan::NextHop Controller::hop_of(const IpAddress& address) {
+    if (live_ && live_->members_at.contains(address))
+        if (const auto known = live_->hops.find(address); known != live_->hops.end())
+            return known->second;
+    return network_->resolve(address);
 }
 
 Result<std::uint32_t> Controller::begin(const ApplyRequest& request, const Candidate& candidate,
@@ -413,10 +413,7 @@ Result<ApplyReport> Controller::apply_considered(Candidate candidate, const Appl
         out.confirm_left = *request.confirm_within;
         awaiting_ = Awaiting{*number, candidate.report.base, wall_now() + *request.confirm_within};
     }
-    auto kept = history_->finish(*number, out.outcome, road);
-    if (!kept)
-        log_event(LogLevel::error, "history.failed",
-                  {{"generation", std::to_string(*number)}, {"error", kept.error().what}});
+    note_finish(*number, out.outcome, road);
     out.plan = std::move(candidate.report);
     note_total(out, began);
     announce(out, request);
@@ -428,7 +425,7 @@ Result<void> Controller::carry_out(Candidate& candidate, std::uint32_t number) {
     if (!candidate.aside) {
         candidate.next.number = number;
         candidate.next.pinned = std::max(candidate.next.pinned, number);
-        return make_live(std::move(candidate.next));
+        return make_live(candidate.next);
     }
     Loaded& next = candidate.aside->next;
     next.number = number;
@@ -436,11 +433,13 @@ Result<void> Controller::carry_out(Candidate& candidate, std::uint32_t number) {
     SLC_CHECK(save_ids(next.ids), "keep ids");
     SLC_CHECK(keep_meta(next), "keep");
     next.address_revision = live_->address_revision;
+    std::set<std::string> former = live_->member_names();
     commit(*live_, std::move(*candidate.aside), overrides_.overrides(), now());
     effect_ = Clock::now();
     candidate.aside.reset();
     sweep_.restart();
     forget_orders();
+    former_members_ = std::move(former);
     watch_all();
     return {};
 }
@@ -455,7 +454,7 @@ std::string Controller::meta_of(const Loaded& loaded) const {
     return plan::to_meta(source);
 }
 
-Result<void> Controller::make_live(Loaded next) {
+Result<void> Controller::make_live(Loaded& next) {
     SLC_CHECK(swap_in(next), "swap");
     // The old generation's stages may go with it: first let those leave that are inside.
     (void)kernel::wait_for_packets();
@@ -516,7 +515,7 @@ void Controller::retain_live() {
 void Controller::trim_retained() {
     const auto is_useless = [this](const Loaded& each) {
         return each.number == live_->number || each.pinned == live_->pinned ||
-               each.state_epoch != state_epoch_;
+               !uses_state(*each.generation);
     };
     std::erase_if(retained_, is_useless);
     if (retained_.size() > live_->config.node.keep_generations)
@@ -544,15 +543,28 @@ Result<void> Controller::rebuild(const char* why) {
     const auto build = [&]() -> Result<void> {
         ApplyRequest same;
         same.text = live_->text;
+        same.file = live_->file;
+        same.directory = live_->directory;
         Loaded next = SLC_TRY(compile_next(live_->config, same), why);
         next.number = live_->number;
         SLC_CHECK(load_next(next, false), why);
-        return make_live(std::move(next));
+        return make_live(next);
     };
     auto outcome = build();
     if (!outcome) undo_state();
     made_flow_table_ = false;
     return outcome;
+}
+
+/// It is so, whatever the disk says; what could not be written is settled by the pins at the next
+/// start. Old records go.
+void Controller::note_finish(std::uint32_t number, history::Outcome outcome, std::string_view road,
+                             std::string_view error) {
+    auto kept = history_->finish(number, outcome, road, error);
+    if (kept) kept = history_->prune(kKeepRecords);
+    if (!kept)
+        log_event(LogLevel::error, "history.failed",
+                  {{"generation", std::to_string(number)}, {"error", kept.error().what}});
 }
 
 /// From the order until packets met it, and until its author is told.

@@ -78,6 +78,7 @@ Result<ApplyReport> Controller::begin_canary(Candidate candidate, const ApplyReq
     next.pinned = std::max(next.pinned, *number);
     const auto start = [&]() -> Result<void> {
         SLC_CHECK(admit_members(next), "canary");
+        SLC_CHECK(join_ids(next), "ids");
         SLC_CHECK(save_ids(next.ids), "keep ids");
         SLC_CHECK(instance_->keep(*next.generation, next.pinned, meta_of(next)), "keep");
         kernel::CanaryTraffic traffic;
@@ -106,8 +107,9 @@ Result<ApplyReport> Controller::begin_canary(Candidate candidate, const ApplyReq
     running.what = *request.canary;
     running.since = wall_now();
     canary_ = std::move(running);
+    sweep_.keep_unknown(true);
     watch_all();
-    SLC_CHECK(history_->finish(*number, history::Outcome::canary, "program"), "history");
+    note_finish(*number, history::Outcome::canary, "program");
     out.plan = std::move(candidate.report);
     out.generation = *number;
     out.outcome = history::Outcome::canary;
@@ -116,6 +118,18 @@ Result<ApplyReport> Controller::begin_canary(Candidate candidate, const ApplyReq
     log_event(LogLevel::info, "canary.begun",
               {{"generation", std::to_string(*number)}, {"author", request.author}});
     return out;
+}
+
+/// Names that only the generation in force has keep their ids beside the canary's own.
+Result<void> Controller::join_ids(Loaded& next) const {
+    const auto join = [](plan::IdSpace& into, const plan::IdSpace& from) -> Result<void> {
+        for (const auto& [name, id] : from.names()) (void)SLC_TRY(into.assign(name), name);
+        return {};
+    };
+    SLC_CHECK(join(next.ids.services, live_->ids.services), "services");
+    SLC_CHECK(join(next.ids.members, live_->ids.members), "backends");
+    SLC_CHECK(join(next.ids.customers, live_->ids.customers), "customers");
+    return join(next.ids.policies, live_->ids.policies);
 }
 
 /// Flows of the canary may name backends that the generation in force does not have: it knows them
@@ -224,10 +238,12 @@ Result<void> Controller::withdraw() {
     const std::uint32_t number = canary_->loaded.number;
     const std::uint32_t pinned = canary_->loaded.pinned;
     canary_.reset();
+    sweep_.keep_unknown(false);
     (void)instance_->drop(pinned);
     sweep_.restart();
     watch_all();
-    return history_->finish(number, history::Outcome::withdrawn);
+    note_finish(number, history::Outcome::withdrawn, {});
+    return {};
 }
 
 /// Slots, one swap, and the links go back to the plain root.
@@ -236,13 +252,17 @@ Result<void> Controller::promote() {
     const std::uint32_t number = loaded.number;
     promote_slots();
     SLC_CHECK(instance_->swap_to(*loaded.generation), "swap");
-    SLC_CHECK(instance_->end_canary(), "end");
+    if (auto ended = instance_->end_canary(); !ended) {
+        // The slots serve both: each asks the table wherever the other may have decided.
+        (void)instance_->swap_to(*live_->generation);
+        return ended;
+    }
     effect_ = Clock::now();
     (void)kernel::wait_for_packets();
     Loaded next = std::move(loaded);
     canary_.reset();
+    sweep_.keep_unknown(false);
     next.attachments = live_->attachments;
-    next.state_epoch = state_epoch_;
     next.since = now();
     // From what the slots say now: every window begins anew, for all.
     next.changes.emplace(next.scene(overrides_.overrides()), now(), nullptr, plan::LiveRings{});
@@ -253,7 +273,8 @@ Result<void> Controller::promote() {
     trim_retained();
     forget_orders();
     watch_all();
-    return history_->finish(number, history::Outcome::in_force, "program");
+    note_finish(number, history::Outcome::in_force, "program");
+    return {};
 }
 
 std::optional<CanaryStatus> Controller::canary() {

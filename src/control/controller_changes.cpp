@@ -164,6 +164,8 @@ void Controller::retire_members() {
         if (is_over(member)) live_->generation->clear_member(member.id);
     std::erase_if(members, is_over);
     live_->index_members();
+    std::erase_if(live_->hops,
+                  [this](const auto& known) { return !live_->members_at.contains(known.first); });
     watch_all();
 }
 
@@ -211,13 +213,14 @@ void Controller::resume_deadlines() {
     }
 }
 
-/// Orders for backends that the configuration does not have any more: one that comes back later
-/// comes back as configured.
+/// Orders for backends that no configuration has that may come back by itself or by a swap: a
+/// rollback must not revive what was taken out, and one that comes back later comes as configured.
 void Controller::forget_orders() {
-    std::set<std::string> members;
-    for (const auto& group : live_->config.groups)
-        for (const auto& backend : group.backends)
-            members.insert(plan::member_name(group, backend));
+    if (overrides_.all().empty()) return;
+    std::set<std::string> members = live_->member_names();
+    members.insert(former_members_.begin(), former_members_.end());
+    for (const auto& each : retained_) members.merge(each.member_names());
+    if (!sleeping_.empty()) return;  // What they have, nobody has looked at.
     std::vector<std::string> gone;
     for (const auto& [member, kept] : overrides_.all())
         if (!members.contains(member)) gone.push_back(member);

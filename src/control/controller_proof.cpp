@@ -17,8 +17,9 @@ namespace {
 constexpr std::size_t kKeepTwinBelow = std::size_t{64} << 20;
 
 /// Where a backend that has not answered yet would be: any neighbour, any interface.
-plan::NextHop assumed_hop() {
+plan::NextHop assumed_hop(const IpAddress& address) {
     plan::NextHop out;
+    out.preferred_source = address;  // Of its family; nobody sees it.
     out.state = plan::HopState::resolved;
     out.ifindex = 1;
     out.interface = "lo";
@@ -38,7 +39,7 @@ void resolve_all(kernel::Twin& twin, const Loaded& loaded, const kernel::Generat
             if ((member.variants & (1u << variant)) == 0 || record.cell[variant] != 0) continue;
             const auto header =
                 plan::build_template(static_cast<config::Forward>(variant >> 1), (variant & 1) != 0,
-                                     member.address, assumed_hop(), sources);
+                                     member.address, assumed_hop(member.address), sources);
             if (header) twin.set_cell(member.id, variant, *header);
         }
     }
@@ -78,7 +79,7 @@ Result<kernel::Twin*> Controller::twin_of(Loaded& loaded) {
 
 /// First what runs now, on the twin of what is in force; then what shall run, with every transition
 /// over: the same twin where only slots and members differ.
-Result<void> Controller::prove(Candidate& candidate, const ApplyRequest& request) {
+Result<void> Controller::prove(Candidate& candidate) {
     const auto began = Clock::now();
     Loaded& next = candidate.aside ? candidate.aside->next : candidate.next;
     ProofReport& report = candidate.report.proof;
@@ -91,6 +92,7 @@ Result<void> Controller::prove(Candidate& candidate, const ApplyRequest& request
         kernel::Twin& twin = *SLC_TRY(twin_of(*live_), "proof");
         twin.copy_live(*live_->generation);
         resolve_all(twin, *live_, *live_->generation);
+        SLC_CHECK(twin.set_server_ids(live_->image.server_ids), "proof");
         SLC_CHECK(twin.clear_state(), "proof");
         twin.copy_flows(state_->flows());
         before = SLC_TRY(proof::replay(samples, twin, names_of(*live_)), "replay");
@@ -99,6 +101,7 @@ Result<void> Controller::prove(Candidate& candidate, const ApplyRequest& request
     kernel::Twin& twin = *SLC_TRY(twin_of(shown), "proof");
     twin.copy_live(*shown.generation);
     resolve_all(twin, next, *shown.generation);
+    SLC_CHECK(twin.set_server_ids(next.image.server_ids), "proof");
     if (candidate.aside) {
         const Proposal proposal = propose(*live_, *candidate.aside);
         twin.set_slots(proposal.slots);
@@ -108,18 +111,21 @@ Result<void> Controller::prove(Candidate& candidate, const ApplyRequest& request
         std::copy(next.wanted.slots.begin(), next.wanted.slots.end(), slots.begin());
         twin.set_slots(slots);
     }
-    const std::string& file = request.file.empty() ? options_.config_file : request.file;
-    const std::string directory =
-        request.directory.empty() ? config::directory_of(options_.config_file) : request.directory;
-    SLC_CHECK(proof::run_tests(next.config, file, directory, twin, names_of(next), report),
-              "tests");
+    SLC_CHECK(
+        proof::run_tests(next.config, next.file, next.directory, twin, names_of(next), report),
+        "tests");
     if (!samples.empty()) {
         SLC_CHECK(twin.clear_state(), "proof");
         twin.copy_flows(state_->flows());
         const auto after = SLC_TRY(proof::replay(samples, twin, names_of(next)), "replay");
         proof::compare(samples, before, after, report);
     }
-    if (live_ && live_->generation->live_bytes().size() > kKeepTwinBelow) live_->twin.reset();
+    const std::size_t copies = shown.generation->live_bytes().size() +
+                               state_->flows().current().geometry.entries() * sizeof(std::uint64_t);
+    if (copies > kKeepTwinBelow) {
+        next.twin.reset();
+        if (live_) live_->twin.reset();
+    }
     const bool moved_too_much =
         report.max_moved && static_cast<double>(report.moved) >
                                 *report.max_moved * static_cast<double>(report.replayed);
@@ -136,9 +142,18 @@ Result<void> Controller::prove_code(const kernel::Generation& fresh) {
     kernel::Twin twin = SLC_TRY(kernel::Twin::load(fresh, *state_, load), "proof");
     twin.copy_live(fresh);
     resolve_all(twin, *live_, fresh);
+    SLC_CHECK(twin.set_server_ids(live_->image.server_ids), "proof");
+    std::vector<std::uint64_t> slots(fresh.slots().begin(), fresh.slots().end());
+    const Wanted wanted = wanted_of(*live_, overrides_.overrides());
+    for (std::size_t i = 0; i < live_->image.ring_list.size(); ++i) {
+        const auto& ring = live_->image.ring_list[i];
+        if (ring.empty) continue;
+        const auto from = wanted.slots.begin() + wanted.offsets[i];
+        std::copy(from, from + (std::ptrdiff_t{1} << ring.log2), slots.begin() + ring.offset);
+    }
+    twin.set_slots(slots);
     ProofReport report;
-    SLC_CHECK(proof::run_tests(live_->config, options_.config_file,
-                               config::directory_of(options_.config_file), twin, names_of(*live_),
+    SLC_CHECK(proof::run_tests(live_->config, live_->file, live_->directory, twin, names_of(*live_),
                                report),
               "tests");
     if (report.failures.empty()) return {};

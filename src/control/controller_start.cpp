@@ -29,6 +29,15 @@ std::optional<plan::Meta> meta_of_pin(const kernel::Instance::Pinned& pinned) {
     return std::nullopt;
 }
 
+constexpr std::uint32_t kLookBack = 256;
+
+/// Whether the tables know the member by this id.
+bool is_record_of(const slc_member& record, const plan::ImageMember& member) {
+    const slc_member wanted = plan::member_record(member);
+    return record.group == wanted.group && record.is_ip6 == wanted.is_ip6 &&
+           std::equal(std::begin(record.addr_be), std::end(record.addr_be), wanted.addr_be);
+}
+
 std::string now_as_suffix() {
     return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(
                               std::chrono::system_clock::now().time_since_epoch())
@@ -88,13 +97,24 @@ Result<Controller::Choice> Controller::choose_record(const history::Record& reco
 Result<Controller::Choice> Controller::choose_file(const std::optional<history::Record>& last) {
     Choice out;
     out.text = SLC_TRY(config::read_file(options_.config_file), "configuration");
-    const std::string digest = sha256_hex(out.text);
-    if (last && digest == last->file_digest) return choose_record(*last);
+    const std::string known = SLC_TRY(last_file_digest(), "history");
+    if (last && sha256_hex(out.text) == known) return choose_record(*last);
     out.file = options_.config_file;
     out.directory = config::directory_of(options_.config_file);
     out.author = "start";
+    out.base = last ? last->generation : 0;
     out.config = SLC_TRY(read_config(out.text, out.file, out.directory), out.file);
     return out;
+}
+
+/// What the file said when anything took effect last, a canary too: that was meant, and may have
+/// been taken back since.
+Result<std::string> Controller::last_file_digest() const {
+    for (const auto& record : SLC_TRY(history_->list(kLookBack), "history"))
+        if (record.outcome != history::Outcome::refused &&
+            record.outcome != history::Outcome::applying)
+            return record.file_digest;
+    return std::string();
 }
 
 Result<Controller::Choice> Controller::choose() {
@@ -122,12 +142,18 @@ Result<Controller::Choice> Controller::choose() {
                          *choice->record->confirm_by <= wall_now();
     if (!is_over) return choice;
     const history::Record late = *choice->record;
-    const history::Record base = SLC_TRY(history_->get(late.base), "history");
-    Choice back = SLC_TRY(choose_record(base), "undo");
-    back.record.reset();
-    back.restores = late.base;
-    back.undoes = late.generation;
-    back.author = "confirmation";
+    const auto base = history_->get(late.base);
+    auto back = base ? choose_record(*base) : Result<Choice>(fail(base.error()));
+    if (!back) {  // What waits goes on, and is undone when it can be.
+        log_event(LogLevel::error, "config.undone",
+                  {{"generation", std::to_string(late.generation)}, {"error", back.error().what}});
+        return choice;
+    }
+    back->record.reset();
+    back->base = late.generation;
+    back->restores = late.base;
+    back->undoes = late.generation;
+    back->author = "confirmation";
     return back;
 }
 
@@ -144,11 +170,15 @@ Result<void> Controller::settle_journal() {
                              : record.confirm_by ? history::Outcome::awaiting
                                                  : history::Outcome::in_force;
         const char* error = took_effect ? "" : "sluiced ended before it took effect";
-        SLC_CHECK(history_->finish(record.generation, outcome, record.road, error), "history");
+        note_finish(record.generation, outcome, record.road, error);
         log_event(LogLevel::warning, "config.interrupted",
                   {{"generation", std::to_string(record.generation)},
                    {"outcome", history::name_of(outcome)}});
     }
+    // A canary that became the generation in force before anybody could write it down.
+    for (const auto& record : SLC_TRY(history_->list(kLookBack), "history"))
+        if (record.outcome == history::Outcome::canary && record.generation == in_force)
+            note_finish(record.generation, history::Outcome::in_force, record.road);
     return {};
 }
 
@@ -175,6 +205,7 @@ Result<void> Controller::start_with(Choice choice) {
             }
         } else {
             auto candidate = consider_config(std::move(choice.config), request, {});
+            if (candidate) candidate->report.base = choice.base;
             auto applied =
                 candidate ? apply_considered(std::move(*candidate), request, choice.restores, began)
                           : Result<ApplyReport>(fail(std::move(candidate).error()));
@@ -184,8 +215,7 @@ Result<void> Controller::start_with(Choice choice) {
             }
         }
     }
-    if (choice.undoes)
-        SLC_CHECK(history_->finish(*choice.undoes, history::Outcome::undone), "history");
+    if (choice.undoes) note_finish(*choice.undoes, history::Outcome::undone, {});
     if (choice.record && choice.record->outcome == history::Outcome::awaiting)
         awaiting_ = Awaiting{choice.record->generation, choice.record->base,
                              choice.record->confirm_by.value_or(wall_now())};
@@ -201,7 +231,6 @@ void Controller::abandon_start() {
     if (live_ || !idle) return;
     const std::string node = instance_->path().substr(options_.bpffs.size() + 1);
     state_.reset();
-    state_maps_.clear();
     instance_.reset();
     (void)kernel::Instance::remove(options_.bpffs, node);
 }
@@ -209,15 +238,14 @@ void Controller::abandon_start() {
 /// Packets may meet the right tables already. False: they do not, or not quite.
 Result<bool> Controller::try_adopt(const Choice& choice) {
     const std::string digest = sha256_hex(choice.text);
+    sleeping_.clear();
     for (const auto& pinned : instance_->generations()) {
         const auto meta = meta_of_pin(pinned);
         if (!meta) continue;
-        if (!pinned.live) {
-            if (!pinned.canary && !meta->digest.empty())
-                sleeping_.push_back({meta->generation, pinned.number, pinned.directory});
-            continue;
-        }
-        if (meta->digest != digest) continue;
+        const bool is_it = pinned.live && meta->digest == digest;
+        if (!is_it && !pinned.canary)
+            sleeping_.push_back({meta->generation, pinned.number, pinned.directory});
+        if (!is_it) continue;
         auto adopted = adopt(pinned.directory, choice);
         if (!adopted) {
             log_event(LogLevel::warning, "generation.not_adopted",
@@ -243,6 +271,7 @@ Result<void> Controller::take_over_adopted(Loaded adopted, const Choice& choice)
     if (!choice.record) {
         // Known to the pins, not to history: it was lost, or the file is the same again.
         history::Begin what;
+        what.base = choice.base;
         what.restores = choice.restores;
         what.text = adopted.text;
         what.digest = adopted.digest;
@@ -283,9 +312,13 @@ Result<Loaded> Controller::adopt(const std::string& directory, const Choice& cho
     out.config = choice.config;
     out.text = choice.text;
     out.digest = sha256_hex(choice.text);
+    out.file = choice.file;
+    out.directory = choice.directory;
     out.pinned = instance_->next_generation();
     out.ids = SLC_TRY(load_ids(), "ids");
     out.generation = SLC_TRY(kernel::Generation::adopt(directory, isa_), "adopt");
+    if (state_ && plan::flow_geometry(out.config) != state_->flows().current().geometry)
+        return differs("lifetimes or the size of the flow table");
     SLC_CHECK(open_state(out), "state");
     if (made_flow_table_) return differs("lifetimes or the size of the flow table");
     if (!uses_state(*out.generation)) return differs("state maps");
@@ -309,28 +342,31 @@ Result<Loaded> Controller::adopt(const std::string& directory, const Choice& cho
     }
     for (const auto& member : out.image.members)
         if (member.id >= out.generation->members().size() ||
-            out.generation->members()[member.id].group != member.group + 1)
+            !is_record_of(out.generation->members()[member.id], member))
             return differs("backends");
     const auto ring_key = out.generation->node().ring_key;
     if (!std::equal(ring_key, ring_key + 2, out.image.node.ring_key)) return differs("secrets");
     out.index_members();
     out.lifetimes = group_lifetimes(out.config);
-    out.state_epoch = state_epoch_;
-    network_->watch(out.watched());
+    std::set<IpAddress> all = out.watched();
+    if (live_) all.merge(live_->watched());
+    network_->watch(all);
     for (const auto& [address, members] : out.members_at)
-        SLC_CHECK(write_hop(out, address, network_->resolve(address)), "backend");
+        SLC_CHECK(write_hop(out, address, hop_of(address)), "backend");
     return out;
 }
 
 /// Whether a generation counts and remembers in the maps of this daemon.
 bool Controller::uses_state(const kernel::Generation& generation) const {
-    const auto uses = [&](const auto& maps) {
-        return std::all_of(maps.begin(), maps.end(), [&](const auto& map) {
+    for (const std::size_t set : {0, 1}) {
+        const auto maps = state_->maps_of(set);
+        const bool uses = std::all_of(maps.begin(), maps.end(), [&](const auto& map) {
             const int own = generation.map_fd(map.first);
             return own < 0 || kernel::is_same_map(own, map.second);
         });
-    };
-    return uses(state_->current()) || uses(state_->canary_current());
+        if (uses) return true;
+    }
+    return false;
 }
 
 /// The programs of this daemon in place of those that are pinned, over the same tables. Where they
@@ -362,8 +398,13 @@ void Controller::renew_code() {
         }
         live_->generation = std::move(fresh);
         live_->pinned = number;
-        live_->changes.emplace(live_->scene(overrides_.overrides()), now(), &*live_->changes,
-                               rings_before().value_or(plan::LiveRings{}));
+        // The same slots, mapped anew: changes go on where they were.
+        const Changes so_far = std::move(*live_->changes);
+        plan::LiveRings rings =
+            live_rings(live_->config, live_->image, live_->ids, *live_->generation);
+        live_->changes.emplace(live_->scene(overrides_.overrides()), now(), &so_far, rings);
+        live_->changes->aim(live_->scene(overrides_.overrides()), now());
+        resume_deadlines();
         (void)instance_->drop(before);
         return {};
     };
@@ -394,9 +435,8 @@ Result<void> Controller::take_back_canary() {
     }
     for (const auto& record : records)
         if (record.outcome == history::Outcome::canary)
-            SLC_CHECK(history_->finish(record.generation, history::Outcome::withdrawn, {},
-                                       "sluiced was restarted"),
-                      "history");
+            note_finish(record.generation, history::Outcome::withdrawn, {},
+                        "sluiced was restarted");
     return {};
 }
 

@@ -87,9 +87,8 @@ Result<ApplyReport> Controller::go_back(std::uint32_t number, const std::string&
     request.message = message;
     auto out = swap_back(number, request, began);
     if (!out && out.error().code == Errc::conflict) {
-        auto candidate = consider(request, began);
         // What was in force once needs no leave to come back, whatever its tests say by now.
-        if (candidate) candidate->report.holds = true;
+        auto candidate = consider(request, began, Proving::no);
         out = candidate ? apply_considered(std::move(*candidate), request, number, began)
                         : Result<ApplyReport>(fail(std::move(candidate).error()));
     }
@@ -97,10 +96,12 @@ Result<ApplyReport> Controller::go_back(std::uint32_t number, const std::string&
         awaiting_ = late;
         return out;
     }
-    if (late) {
-        auto kept = history_->finish(late->number, history::Outcome::undone);
-        if (!kept) log_event(LogLevel::error, "history.failed", {{"error", kept.error().what}});
-    }
+    // The same text and tables once more: then it is the one that waited that stays.
+    if (late)
+        note_finish(
+            late->number,
+            out->generation == late->number ? history::Outcome::in_force : history::Outcome::undone,
+            {});
     return out;
 }
 
@@ -114,18 +115,25 @@ Result<ApplyReport> Controller::swap_back(std::uint32_t number, const ApplyReque
     Loaded target = std::move(*found);
     retained_.erase(found);
     const bool is_stale =
-        target.state_epoch != state_epoch_ ||
+        !uses_state(*target.generation) ||
         (target.config.node.decap && target.config.node.decap->addresses.empty() &&
          target.address_revision != network_->revision().addresses);
-    if (is_stale) return fail(Errc::conflict, "its state maps or addresses are those of before");
+    if (is_stale) {
+        (void)instance_->drop(target.pinned);
+        return fail(Errc::conflict, "its state maps or addresses are those of before");
+    }
     ApplyReport out;
     out.plan.base = live_->number;
     out.plan.digest = target.digest;
     out.plan.road = plan::Road::program;
     plan::LiveRings rings = SLC_TRY(rings_before(), "rings");
-    const auto reconciled = SLC_TRY(
-        reconcile(target, *live_, std::move(rings), live_->ids, overrides_.overrides(), *network_),
-        "reconcile");
+    const auto reconciled =
+        reconcile(target, *live_, std::move(rings), live_->ids, overrides_.overrides(), *network_);
+    if (!reconciled) {
+        watch_all();
+        (void)instance_->drop(target.pinned);
+        return fail(Errc::conflict, reconciled.error().what);
+    }
     out.plan.times.emplace_back(
         "reconcile", std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began));
     history::Begin what;
@@ -137,25 +145,33 @@ Result<ApplyReport> Controller::swap_back(std::uint32_t number, const ApplyReque
     what.file_digest = file_digest();
     what.author = request.author;
     what.message = request.message;
-    out.generation = SLC_TRY(history_->begin(what, instance_->next_generation() - 1), "journal");
+    auto begun = history_->begin(what, instance_->next_generation() - 1);
+    if (!begun) {
+        retained_.insert(retained_.begin(), std::move(target));
+        watch_all();
+        return fail(std::move(begun).error());
+    }
+    out.generation = *begun;
     target.number = out.generation;
     out.plan.times.emplace_back(
         "journal", std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began) -
                        out.plan.times.back().second);
-    auto done = make_live(std::move(target));
+    auto done = make_live(target);
     if (!done) {
-        (void)history_->finish(out.generation, history::Outcome::refused, "program",
-                               done.error().what);
+        note_finish(out.generation, history::Outcome::refused, "program", done.error().what);
         done.error().code = Errc::internal;  // Loading it again would fail, too.
+        // It may come back another time: reconciling it begins anew each time.
+        target.number = number;
+        (void)keep_meta(target);
+        retained_.insert(retained_.begin(), std::move(target));
         return fail(std::move(done).error());
     }
     road_ = plan::Road::program;
-    auto kept = history_->finish(out.generation, history::Outcome::in_force, "program");
-    if (!kept) log_event(LogLevel::error, "history.failed", {{"error", kept.error().what}});
+    note_finish(out.generation, history::Outcome::in_force, "program");
     note_total(out, began);
     out.plan.plan.notes.push_back("still loaded: one swap; " +
-                                  std::to_string(reconciled.rings_that_differ) + " of " +
-                                  std::to_string(reconciled.rings) + " rings were built anew");
+                                  std::to_string(reconciled->rings_that_differ) + " of " +
+                                  std::to_string(reconciled->rings) + " rings were built anew");
     announce(out, request);
     return out;
 }

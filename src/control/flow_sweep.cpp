@@ -117,7 +117,8 @@ bool FlowSweep::is_to_go(std::uint64_t entry, std::uint32_t tick,
     if (slc_flow_is_free(entry, tick)) return true;
     const std::uint32_t member = SLC_FLOW_MEMBER_OF(entry);
     const std::uint32_t group = group_number(scene.generation, member);
-    return group == 0 || (scene.generation.members()[member].flags & SLC_MEMBER_DOWN) != 0;
+    if (group == 0) return !keeps_unknown_;
+    return (scene.generation.members()[member].flags & SLC_MEMBER_DOWN) != 0;
 }
 
 /// Notes the slots for which this entry is foreign; false when it is to be forgotten: overdue, and

@@ -37,6 +37,8 @@ class FlowSweep {
     /// have been told.
     bool step(kernel::FlowMap& flows, const Changes::Scene& scene, Changes& changes,
               const Lifetimes& lifetimes, plan::Instant now, std::size_t buckets);
+    /// Entries of members that the generation does not know stay: another one may.
+    void keep_unknown(bool keep) { keeps_unknown_ = keep; }
     /// Begins anew: the generation has changed.
     void restart();
 
@@ -58,6 +60,7 @@ class FlowSweep {
     FlowTotals totals_;
     FlowTotals pass_;
     bool running_ = false;
+    bool keeps_unknown_ = false;
     std::size_t at_ = 0;                  ///< Bucket: first those of the table that is being left.
     std::vector<std::uint64_t> charged_;  ///< By group number: entries that accounts pay for.
     std::vector<std::int64_t> used_before_;   ///< Accounts when the pass began.

@@ -58,6 +58,16 @@ void keep_those_who_left(const Loaded& live, Loaded& next) {
     next.index_members();
 }
 
+/// They are those that were loaded, whatever a fresh numbering would make of the same text.
+void keep_immutable_tables(plan::Image& live, plan::Image& next) {
+    next.vips = live.vips;
+    next.ports = live.ports;
+    next.ranges = live.ranges;
+    next.prefixes = live.prefixes;
+    next.services = live.services;
+    next.peers = live.peers;
+}
+
 Result<void> lay_members(Loaded& live, LaidAside& aside, kernel::NetworkPort& network) {
     // The generation answers for both until the change is in effect or abandoned.
     Loaded& next = aside.next;
@@ -93,13 +103,13 @@ Result<void> lay_members(Loaded& live, LaidAside& aside, kernel::NetworkPort& ne
     return outcome;
 }
 
-Result<void> lay_ids(Loaded& live, LaidAside& aside) {
-    for (const auto& id : aside.next.image.server_ids) {
-        if (has_id(live.image.server_ids, id.key)) continue;
-        SLC_CHECK(live.generation->add_server_id(id), "server ids");
-        aside.ids.push_back(id.key);
-    }
-    return {};
+/// Packets would find an id at once: they are added when the change takes effect, and must fit.
+Result<void> check_ids(const Loaded& live, const Loaded& next) {
+    std::size_t fresh = live.image.server_ids.size();
+    for (const auto& id : next.image.server_ids)
+        fresh += has_id(live.image.server_ids, id.key) ? 0 : 1;
+    if (fresh <= live.generation->server_ids_room()) return {};
+    return fail(Errc::limit, "no room for more server ids");
 }
 
 void publish_rings(Loaded& live, const Loaded& next) {
@@ -124,9 +134,10 @@ Result<LaidAside> lay_aside(Loaded& live, Loaded next, kernel::NetworkPort& netw
     LaidAside out;
     out.next = std::move(next);
     keep_those_who_left(live, out.next);
+    keep_immutable_tables(live.image, out.next.image);
     auto laid = lay_rings(live, out);
     if (laid) laid = lay_members(live, out, network);
-    if (laid) laid = lay_ids(live, out);
+    if (laid) laid = check_ids(live, out.next);
     if (laid) return out;
     abandon(live, out);
     return fail(std::move(laid).error());
@@ -134,7 +145,6 @@ Result<LaidAside> lay_aside(Loaded& live, Loaded next, kernel::NetworkPort& netw
 
 void abandon(Loaded& live, const LaidAside& aside) {
     for (const std::uint32_t member : aside.added) live.generation->clear_member(member);
-    for (const auto& id : aside.ids) live.generation->remove_server_id(id);
     if (aside.took_slots) live.generation->give_back_slots(aside.slots_before);
 }
 
@@ -169,7 +179,6 @@ void commit(Loaded& live, LaidAside aside, const plan::Overrides& overrides, pla
     next.twin = std::move(live.twin);
     next.pinned = live.pinned;
     next.table_seed = live.table_seed;
-    next.state_epoch = live.state_epoch;
     next.unwritten = std::move(live.unwritten);
     next.since = live.since;
     next.changes.emplace(next.scene(overrides), now, &*live.changes, next.before);

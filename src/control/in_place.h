@@ -18,7 +18,6 @@ namespace sluice::control {
 struct LaidAside {
     Loaded next;  ///< Without a generation; its image lies as the live tables do.
     std::vector<std::uint32_t> added;  ///< Members that had no record.
-    std::vector<slc_server_id> ids;    ///< That named nobody.
     std::uint32_t slots_before = 0;    ///< First slot that was taken.
     bool took_slots = false;
 };

@@ -53,6 +53,13 @@ std::set<IpAddress> Loaded::watched() const {
     return out;
 }
 
+std::set<std::string> Loaded::member_names() const {
+    std::set<std::string> out;
+    for (const auto& group : config.groups)
+        for (const auto& backend : group.backends) out.insert(plan::member_name(group, backend));
+    return out;
+}
+
 Wanted wanted_of(const Loaded& loaded, const plan::Overrides& overrides) {
     Wanted out;
     for (const auto& ring : loaded.image.ring_list) {

@@ -29,6 +29,8 @@ struct Loaded {
     config::Config config;
     std::string text;          ///< What config was parsed from.
     std::string digest;        ///< SHA-256 of text, hex.
+    std::string file;          ///< What it is called in messages.
+    std::string directory;     ///< Where its relative paths begin.
     std::uint32_t number = 0;  ///< Of the configuration, in history.
     std::uint32_t pinned = 0;  ///< gen/<pinned>: where its programs and tables are.
     plan::Image image;
@@ -41,7 +43,6 @@ struct Loaded {
     std::map<std::uint32_t, IpAddress> addresses;              ///< By member id.
     std::optional<std::uint64_t> table_seed;  ///< Nothing: an earlier daemon had it.
     std::uint64_t address_revision = 0;       ///< Of the node's addresses that it was built with.
-    std::uint64_t state_epoch = 0;            ///< Of the state maps that its programs use.
     std::set<IpAddress> unwritten;            ///< Changes that found no free header template.
     plan::LiveRings before;                   ///< What packets read when it was compiled.
     Wanted wanted;                            ///< Slots as they shall be, until it is live.
@@ -55,6 +56,8 @@ struct Loaded {
     /// After image.members has changed.
     void index_members();
     [[nodiscard]] std::set<IpAddress> watched() const;
+    /// Of its backends.
+    [[nodiscard]] std::set<std::string> member_names() const;
     /// Who answers for a member's packets: the generation's own record of it.
     [[nodiscard]] Changes::Scene scene(const plan::Overrides& overrides) {
         return {config, ids, overrides, image, *generation};

@@ -33,6 +33,18 @@ Result<void> check_ids(const Loaded& target, plan::IdStore& ids) {
     return {};
 }
 
+/// Customers and policies that its records name.
+Result<void> keep_owners(const plan::IdStore& own, plan::IdStore& ids) {
+    const auto keep = [](const plan::IdSpace& from, plan::IdSpace& into) -> Result<void> {
+        for (const auto& [name, id] : from.names())
+            if (SLC_TRY(into.assign(name), name) != id)
+                return fail(not_this_one(name + " has another id by now"));
+        return {};
+    };
+    SLC_CHECK(keep(own.customers, ids.customers), "customers");
+    return keep(own.policies, ids.policies);
+}
+
 std::uint32_t log2_of(std::size_t size) {
     return static_cast<std::uint32_t>(__builtin_ctzll(size));
 }
@@ -111,16 +123,21 @@ void fit_ids(Loaded& target) {
             const bool taken = std::any_of(own.begin(), own.end(), [&key](const auto& other) {
                 return std::memcmp(&other.key, &key, sizeof key) == 0;
             });
-            if (!taken) (void)target.generation->add_server_id({key, member.id});
+            if (!taken && target.generation->add_server_id({key, member.id}))
+                target.image.server_ids.push_back({key, member.id});
         }
     }
 }
 
 /// Every address is reached as it is now: those that are watched are known.
 Result<void> fit_hops(Loaded& target, const Loaded& live, kernel::NetworkPort& network) {
+    std::set<IpAddress> both = target.watched();
+    both.merge(live.watched());
+    network.watch(both);
     for (const auto& [address, indexes] : target.members_at) {
         const auto watched = live.hops.find(address);
-        plan::NextHop now = watched != live.hops.end() ? watched->second : network.resolve(address);
+        const bool is_known = live.members_at.contains(address) && watched != live.hops.end();
+        plan::NextHop now = is_known ? watched->second : network.resolve(address);
         const auto known = target.hops.find(address);
         const bool has_retired = std::any_of(indexes.begin(), indexes.end(), [&](std::size_t i) {
             return target.image.members[i].backend == plan::kRetired;
@@ -198,6 +215,7 @@ Result<Reconciled> reconcile(Loaded& target, Loaded& live, plan::LiveRings befor
     target.before = std::move(before);
     plan::CompileOptions kept;
     plan::retain(target.config, target.before, kept);
+    const plan::IdStore own = target.ids;
     target.ids = ids;
     std::set<std::string> members;
     for (const auto& group : target.config.groups)
@@ -210,6 +228,7 @@ Result<Reconciled> reconcile(Loaded& target, Loaded& live, plan::LiveRings befor
     target.ids.members.retain(members);
     target.ids.services.retain(services);
     SLC_CHECK(check_ids(target, target.ids), "roll back");
+    SLC_CHECK(keep_owners(own, target.ids), "roll back");
     for (const auto& [group, address] : kept.retired)
         (void)SLC_TRY(target.ids.members.assign(plan::member_name(group, address)), "roll back");
     SLC_CHECK(fit_rings(target), "roll back");

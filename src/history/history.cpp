@@ -242,9 +242,10 @@ Result<void> History::finish(std::uint32_t generation, Outcome outcome, std::str
 
 Result<void> History::confirm(std::uint32_t generation) {
     Statement row =
-        SLC_TRY(Statement::prepare(database_->connection,
-                                   "UPDATE generations SET outcome = 'in_force', confirm_us = NULL"
-                                   " WHERE generation = ? AND outcome IN ('in_force', 'awaiting')"),
+        SLC_TRY(Statement::prepare(
+                    database_->connection,
+                    "UPDATE generations SET outcome = 'in_force', confirm_us = NULL"
+                    " WHERE generation = ? AND outcome IN ('in_force', 'awaiting', 'applying')"),
                 "confirm");
     if (SLC_TRY(row.bind(std::int64_t{generation}).run(), "confirm") == 0)
         return fail(Errc::not_found,

@@ -79,6 +79,10 @@ class StateMaps {
 
     /// Name in the object (slc_...) and the descriptor to use for it.
     [[nodiscard]] std::vector<std::pair<std::string, int>> current() const;
+    /// Of one of the two sets.
+    [[nodiscard]] std::vector<std::pair<std::string, int>> maps_of(std::size_t set) const {
+        return current_of(set);
+    }
     /// The same for a generation that is to be a canary.
     [[nodiscard]] std::vector<std::pair<std::string, int>> canary_current() const;
     [[nodiscard]] std::uint32_t frag_buckets() const;

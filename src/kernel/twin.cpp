@@ -20,8 +20,7 @@ constexpr std::size_t kRoomForHeaders = 2048;
 
 /// Written once, before their generation was live.
 constexpr const char* kShared[] = {"slc_plan",        "slc_prefixes4", "slc_prefixes6",
-                                   "slc_port_ranges", "slc_peers4",    "slc_peers6",
-                                   "slc_server_ids"};
+                                   "slc_port_ranges", "slc_peers4",    "slc_peers6"};
 
 /// Keeps the calling thread on one CPU for the length of a run.
 class OnCpu {
@@ -92,6 +91,15 @@ Result<Twin> Twin::load(const Generation& generation, const StateMaps& /*state*/
     return out;
 }
 
+Result<void> Twin::set_server_ids(std::span<const plan::ImageServerId> ids) {
+    const int map = object_.map_fd("slc_server_ids");
+    slc_server_id key{};
+    while (::bpf_map_get_next_key(map, nullptr, &key) == 0)
+        if (::bpf_map_delete_elem(map, &key) != 0) break;
+    for (const auto& id : ids) SLC_CHECK(set_server_id(map, id), "proof");
+    return {};
+}
+
 Result<void> Twin::share_maps(const Generation& generation) {
     for (const char* name : kShared) {
         const int fd = generation.map_fd(name);
@@ -103,6 +111,8 @@ Result<void> Twin::share_maps(const Generation& generation) {
 /// Counters keep the one entry that they are declared with: nobody reads them.
 Result<void> Twin::size_maps(const Generation& generation) {
     SLC_CHECK(object_.set_value_size("slc_live", generation.live_bytes().size()), "size");
+    SLC_CHECK(object_.set_max_entries("slc_server_ids", std::max(generation.server_ids_room(), 1u)),
+              "size");
     const bool is_leaving = (node_.features & SLC_FEATURE_FLOWS_OLD) != 0;
     const std::pair<const char*, std::uint32_t> sizes[] = {
         {"slc_flows", 1u << node_.flow_log2},

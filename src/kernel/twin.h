@@ -38,6 +38,8 @@ class Twin {
     void copy_live(const Generation& generation);
     /// The whole slot pool.
     void set_slots(std::span<const std::uint64_t> slots);
+    /// What packets call their backends: these, and no others.
+    Result<void> set_server_ids(std::span<const plan::ImageServerId> ids);
     void set_rings(std::span<const std::uint64_t> descriptors);
     /// Members that are not resolved yet get a template all the same: a proof is of what will be
     /// decided, not of which neighbours have answered by now. `header` makes one of 1,500 bytes.
