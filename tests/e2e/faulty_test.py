@@ -254,13 +254,12 @@ class Faulty(generation_case.GenerationCase):
                    "openat": ("EMFILE", "EROFS", "ENOSPC"), "pwrite64": ("ENOSPC", "EIO"),
                    "fdatasync": ("EIO",), "fsync": ("EIO",), "mkdir": ("EROFS", "ENOSPC"),
                    "rename": ("EROFS",), "renameat2": ("EROFS",), "ftruncate": ("ENOSPC",)}
-        points = [(call, number, reason) for call, number in steps
-                  for reason in reasons.get(call, ())]
+        points = [(step, reason) for step in steps for reason in reasons.get(step[0], ())]
         choice.shuffle(points)
         refused = tolerated = 0
         with self.load(talk=100, brief_per_s=50) as client:
-            for call, number, error in points[:INJECTED]:
-                happened = self.inject(call, number, error)
+            for step, error in points[:INJECTED]:
+                happened = self.inject(step, error)
                 refused += happened
                 tolerated += not happened
             self.judge(client.report(), "after all refusals")
@@ -269,12 +268,12 @@ class Faulty(generation_case.GenerationCase):
         self.figures_of_load("system calls that failed", refused=refused, tolerated=tolerated,
                              steps=len(points))
 
-    def inject(self, call: str, number: int, error: str) -> bool:
-        """Whether the apply was refused; then nothing may have changed, else all of it."""
-        name = f"{call} {number}: {error}"
+    def inject(self, step: tuple, error: str) -> bool:
+        """Whether the apply was refused; then nothing may have changed."""
+        name = f"{step}: {error}"
         self.seen |= self.instance.objects() | xdp.ids_of(self.balancer.daemon.pid)
         before, kernel = self.looks(), self.kernel()
-        watch = faults.fail_at(self.balancer.node, self.balancer.daemon, call, number, error)
+        watch = faults.fail_at(self.balancer.node, self.balancer.daemon, step, error)
         self.addCleanup(watch.end)
         try:
             self.configure(self.document(icmp_rate=next(self.rates)), road="program")

@@ -68,19 +68,20 @@ class Kills(generation_case.GenerationCase):
         self.state_files = self.files()
         points = self.points(kind, documents)
         with self.load(talk=200, brief_per_s=100) as client:
-            for tried, (call, number) in enumerate(points):
+            for tried, (call, number, what) in enumerate(points):
                 # A step of the longer way is none of the shorter one: it runs through.
                 if POINTS and (self.killed >= POINTS or tried >= 5 * POINTS):
                     break
-                self.one_step(kind, documents, call, number)
-                self.judge(client.report(), f"{kind}: killed before {call} {number}")
+                name = f"{kind}: killed before {call} {number} {what}"
+                self.one_step(name, kind, documents, (call, number))
+                self.judge(client.report(), name)
         self.assertGreater(self.killed, 0)
         self.assert_no_leak()
         self.figures_of_load(f"killed in a change by {kind}", steps=len(points), killed=self.killed,
                              ran_through=self.through)
 
     def points(self, kind: str, documents) -> list:
-        """(system call, number) of every step of both ways; shuffled unless the form is long."""
+        """Every step of both ways (faults.Watch.steps); shuffled unless the form is long."""
         steps = set()
         for _ in range(2):
             watch = faults.recorded(self.balancer.node, self.balancer.daemon)
@@ -119,11 +120,10 @@ class Kills(generation_case.GenerationCase):
                 if row["digest"] == digest and row["outcome"] == "replaced"]
         return next((row for row in rows if row["loaded"]), rows[0])["generation"]
 
-    def one_step(self, kind: str, documents, call: str, number: int) -> None:
-        name = f"{kind}: killed before {call} {number}"
+    def one_step(self, name: str, kind: str, documents, step: tuple) -> None:
         target = 1 - self.now()
         self.hold()
-        watch = faults.kill_at(self.balancer.node, self.balancer.daemon, call, number)
+        watch = faults.kill_at(self.balancer.node, self.balancer.daemon, *step)
         try:
             self.go(kind, documents)
             answered = True

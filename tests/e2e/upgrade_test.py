@@ -70,7 +70,7 @@ class Upgrades(generation_case.GenerationCase):
             for number in loads:
                 self.balancer.daemon.stop()
                 self.start(program=self.releases[1], wrapper=self.strace(
-                    "-e", "trace=bpf", "-e", faults.failing("bpf", number, "EACCES")))
+                    "-e", "trace=bpf", "-e", faults.failing(("bpf", number, faults.PROGRAM), "EACCES")))
                 self.assertEqual(self.instance.live_program(), program)
                 self.assertEqual(self.instance.pins(), pins)
                 self.assertIn("event=code.refused", self.balancer.daemon.log())

@@ -14,6 +14,7 @@ CALLS = ("bpf", "openat", "rename", "renameat2", "unlink", "unlinkat", "mkdir", 
          "ftruncate", "fsync", "fdatasync", "pwrite64", "write", "sendmsg", "sendto")
 
 
+PROGRAM = "BPF_PROG_LOAD"
 _QUESTIONS = {"BPF_MAP_LOOKUP_ELEM", "BPF_MAP_LOOKUP_BATCH", "BPF_MAP_GET_NEXT_KEY",
               "BPF_OBJ_GET_INFO_BY_FD", "BPF_OBJ_GET"}
 
@@ -37,8 +38,8 @@ class Watch:
             self.process.stop()
 
     def steps(self) -> list:
-        """(system call, number): those of each thread, without what only asks, none twice. Of many
-        alike in a row (a table is filled) the first two and the last two."""
+        """(system call, number, what it is asked): those of each thread, without what only asks,
+        none twice. Of many alike in a row (a table is filled) the first two and the last two."""
         self.end()
         made, rows = {}, {}
         for line in self._trace.read_text(errors="replace").splitlines():
@@ -53,7 +54,7 @@ class Watch:
             row = rows.setdefault(thread, [])
             if not row or row[-1][0] != alike:
                 row.append((alike, []))
-            row[-1][1].append((call, made[thread, call]))
+            row[-1][1].append((call, made[thread, call], first))
         return sorted({step for row in rows.values() for _, steps in row
                        for step in steps[:2] + steps[-2:]})
 
@@ -62,16 +63,17 @@ def recorded(node: Node, process: Process) -> Watch:
     return Watch(node, process, "-e", "trace=" + ",".join(CALLS))
 
 
-def failing(call: str, number: int, error: str) -> str:
+def failing(step: tuple, error: str) -> str:
     """strace's words for it. A program that is refused is loaded once more, to hear why: then the
     next ones fail, too."""
-    last = number + 2 if call == "bpf" else number
+    call, number, what = step
+    last = number + 2 if what == PROGRAM else number
     return f"inject={call}:error={error}:when={number}..{last}"
 
 
-def fail_at(node: Node, process: Process, call: str, number: int, error: str) -> Watch:
-    """Its `number`th call from now on does nothing and fails with that error ("ENOSPC")."""
-    return Watch(node, process, "-e", f"trace={call}", "-e", failing(call, number, error))
+def fail_at(node: Node, process: Process, step: tuple, error: str) -> Watch:
+    """That call, counted from now on, does nothing and fails with that error ("ENOSPC")."""
+    return Watch(node, process, "-e", f"trace={step[0]}", "-e", failing(step, error))
 
 
 def kill_at(node: Node, process: Process, call: str, number: int) -> Watch:
