@@ -438,8 +438,8 @@ Result<void> Controller::carry_out(Candidate& candidate, std::uint32_t number) {
     effect_ = Clock::now();
     candidate.aside.reset();
     sweep_.restart();
-    forget_orders();
     former_members_ = std::move(former);
+    forget_orders();
     watch_all();
     return {};
 }

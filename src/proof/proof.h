@@ -11,8 +11,8 @@
 
 #include "base/result.h"
 #include "config/model.h"
-#include "control/configurations.h"
 #include "kernel/twin.h"
+#include "proof/report.h"
 #include "sluice/types.h"
 
 namespace sluice::proof {
@@ -28,7 +28,7 @@ struct Names {
 /// be read, with the place in the configuration; those of the kernel.
 Result<void> run_tests(const config::Config& config, const std::string& file,
                        const std::string& directory, kernel::Twin& twin, const Names& names,
-                       control::ProofReport& out);
+                       ProofReport& out);
 
 /// What one twin made of one sample.
 struct ReplayAnswer {
@@ -46,6 +46,6 @@ Result<std::vector<ReplayAnswer>> replay(std::span<const slc_sample> samples, ke
 /// Into replayed, moved, changed and differences. Moved is what goes to a backend of another
 /// address; for what reason it goes there, and by which interface, is no difference.
 void compare(std::span<const slc_sample> samples, std::span<const ReplayAnswer> before,
-             std::span<const ReplayAnswer> after, control::ProofReport& out);
+             std::span<const ReplayAnswer> after, ProofReport& out);
 
 }  // namespace sluice::proof

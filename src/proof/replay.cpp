@@ -72,10 +72,10 @@ Result<std::vector<ReplayAnswer>> replay(std::span<const slc_sample> samples, ke
 }
 
 void compare(std::span<const slc_sample> samples, std::span<const ReplayAnswer> before,
-             std::span<const ReplayAnswer> after, control::ProofReport& out) {
+             std::span<const ReplayAnswer> after, ProofReport& out) {
     // Service before and after, then what became of it.
     using Key = std::tuple<std::uint32_t, std::uint32_t, std::string, std::string>;
-    std::map<Key, control::ReplayDifference> kinds;
+    std::map<Key, ReplayDifference> kinds;
     const std::size_t count = std::min({samples.size(), before.size(), after.size()});
     for (std::size_t i = 0; i < count; ++i) {
         if (!before[i].ran || !after[i].ran) continue;
@@ -85,16 +85,14 @@ void compare(std::span<const slc_sample> samples, std::span<const ReplayAnswer> 
         ++(change == Change::moved ? out.moved : out.changed);
         const std::string was = outcome_text(before[i].rec, before[i].member);
         const std::string now = outcome_text(after[i].rec, after[i].member);
-        control::ReplayDifference& kind =
-            kinds[{before[i].rec.service, after[i].rec.service, was, now}];
+        ReplayDifference& kind = kinds[{before[i].rec.service, after[i].rec.service, was, now}];
         if (kind.count++ != 0) continue;
         if (const auto frame = frame_of(samples[i])) kind.packet = packet::describe(*frame);
         kind.was = was;
         kind.now = now;
     }
     for (auto& [key, kind] : kinds) out.differences.push_back(std::move(kind));
-    std::ranges::stable_sort(out.differences, std::ranges::greater(),
-                             &control::ReplayDifference::count);
+    std::ranges::stable_sort(out.differences, std::ranges::greater(), &ReplayDifference::count);
     if (out.differences.size() > kMaxDifferences) out.differences.resize(kMaxDifferences);
 }
 

@@ -33,7 +33,7 @@ std::uint32_t first_interface(const config::Config& config) {
 class TestRunner {
  public:
     TestRunner(const std::string& file, const std::string& directory, std::uint32_t interface,
-               kernel::Twin& twin, const Names& names, control::ProofReport& out)
+               kernel::Twin& twin, const Names& names, ProofReport& out)
         : file_(file),
           directory_(directory),
           interface_(interface),
@@ -130,7 +130,7 @@ class TestRunner {
     std::uint32_t interface_;
     kernel::Twin& twin_;
     const Names& names_;
-    control::ProofReport& out_;
+    ProofReport& out_;
     std::uint64_t clock_ns_ = kStart;
     std::optional<Outcome> previous_;
     std::map<std::string, std::vector<packet::CapturedFrame>> captures_;
@@ -140,7 +140,7 @@ class TestRunner {
 
 Result<void> run_tests(const config::Config& config, const std::string& file,
                        const std::string& directory, kernel::Twin& twin, const Names& names,
-                       control::ProofReport& out) {
+                       ProofReport& out) {
     TestRunner runner(file, directory, first_interface(config), twin, names, out);
     for (const config::Test& test : config.tests) {
         auto ran = runner.run(test);

@@ -24,11 +24,13 @@ struct Shape {
     std::string tail = {};  ///< Further sections.
 };
 
+const std::string kLifetimes =
+    "lifetimes: {embryonic: 75s, established: 10s, closing: 2s, udp: 2s}";
+
 std::string config_of(const Shape& shape) {
     return "version: 2\nnode: {name: test, interfaces: [eth0]}\ngroups:\n  web: {backends: [" +
            shape.backends + "]}\nservices:\n  - {name: http, vip: 192.0.2.10, port: " + shape.port +
-           ", group: web, lifetimes: {embryonic: 75s, established: 10s, closing: 2s, udp: 2s}}\n" +
-           shape.tail;
+           ", group: web, " + kLifetimes + "}\n" + shape.tail;
 }
 
 class GenerationsTest : public ControllerTest {
@@ -388,6 +390,91 @@ TEST_F(GenerationsTest, a_canary_goes_on_or_back) {
                                     : (std::set<std::string>{"10.0.0.5", "10.0.0.6"}));
         expect_whole();
     }
+}
+
+TEST_F(GenerationsTest, a_canary_from_the_file_that_was_taken_back_stays_back) {
+    const std::string text = config_of({.backends = "10.0.0.7, 10.0.0.8"});
+    write(text);
+    ApplyRequest request;
+    request.text = text;
+    request.file = options_.config_file;
+    request.canary = Canary{{}, 0.1};
+    ASSERT_TRUE(controller_->apply(request));
+    restart();
+    EXPECT_FALSE(controller_->canary());
+    EXPECT_EQ(controller_->config_text(), config_of({}));
+}
+
+TEST_F(GenerationsTest, a_canary_without_a_group_leaves_its_backends_to_the_others) {
+    const std::string two =
+        "version: 2\nnode: {name: test, interfaces: [eth0]}\ngroups:\n"
+        "  web: {backends: [10.0.0.5, 10.0.0.6]}\n  api: {backends: [10.0.0.7, 10.0.0.8]}\n"
+        "services:\n  - {name: http, vip: 192.0.2.10, port: 80, group: web, " +
+        kLifetimes + "}\n  - {name: api, vip: 192.0.2.11, port: 80, group: api, " + kLifetimes +
+        "}\n";
+    ApplyRequest request;
+    request.text = two;
+    ASSERT_TRUE(controller_->apply(request));
+    request.text = config_of({});
+    request.canary = Canary{{}, 0.1};
+    const auto begun = controller_->apply(request);
+    ASSERT_TRUE(begun) << begun.error().what;
+    BackendOrder order;
+    order.owner = "api";
+    order.address = *IpAddress::parse("10.0.0.7");
+    order.state = config::BackendState::down;
+    ASSERT_TRUE(controller_->order(order));
+    const auto found = kernel::read_pinned_generation(live());
+    for (const std::uint64_t slot : (*found)->rings.at(1).slots)
+        ASSERT_NE(SLC_SLOT_CURRENT(slot), 0u);
+    ASSERT_TRUE(controller_->end_canary(false));
+}
+
+TEST_F(GenerationsTest, orders_outlive_a_change_that_undoes_itself) {
+    BackendOrder order;
+    order.owner = "web";
+    order.address = *IpAddress::parse("10.0.0.5");
+    order.state = config::BackendState::down;
+    ASSERT_TRUE(controller_->order(order));
+    ASSERT_TRUE(apply({.backends = "10.0.0.6"}, std::nullopt, seconds(10)));
+    wall_ += seconds(11);
+    controller_->on_tick();
+    EXPECT_EQ(controller_->config_text(), config_of({}));
+    pass(seconds(20));
+    EXPECT_EQ(owners(), std::set<std::string>{"10.0.0.6"});
+}
+
+TEST_F(GenerationsTest, planning_another_flow_table_leaves_rollbacks_one_swap) {
+    const std::string first = live();
+    ASSERT_TRUE(apply({.port = "81"}));
+    ApplyRequest request;
+    request.text = config_of({});
+    request.text.replace(request.text.find("[eth0]"), 6, "[eth0], flows: {entries: 4096}");
+    ASSERT_TRUE(controller_->plan(request));
+    const auto back = controller_->rollback(1, "test", "");
+    ASSERT_TRUE(back) << back.error().what;
+    EXPECT_EQ(live(), first);
+}
+
+TEST_F(GenerationsTest, what_a_start_replaced_can_be_rolled_back_to) {
+    const std::string first = live();
+    controller_.reset();
+    write(config_of({.port = "81"}));
+    restart();
+    const auto back = controller_->rollback(std::nullopt, "test", "");
+    ASSERT_TRUE(back) << back.error().what;
+    EXPECT_EQ(controller_->config_text(), config_of({}));
+    EXPECT_EQ(live(), first) << "still loaded";
+}
+
+TEST_F(GenerationsTest, ids_that_were_lost_are_not_taken_for_others) {
+    ASSERT_TRUE(apply({.backends = "10.0.0.5, 10.0.0.6, 10.0.0.4"}));
+    fake_->set(*IpAddress::parse("10.0.0.4"), resolved());
+    pass(seconds(20));
+    controller_.reset();
+    std::remove("/mnt/state/ids.json");
+    restart();
+    expect_whole();
 }
 
 }  // namespace

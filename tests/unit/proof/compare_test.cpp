@@ -23,13 +23,13 @@ const ReplayAnswer kSix = answer(SLC_VERDICT_TX, SLC_REASON_FORWARDED, "web/10.0
 const ReplayAnswer kNoPort = answer(SLC_VERDICT_DROP, SLC_REASON_NO_SUCH_PORT);
 const ReplayAnswer kNotOurs = answer(SLC_VERDICT_PASS, SLC_REASON_NOT_OURS);
 
-control::ProofReport compared(const std::vector<ReplayAnswer>& before,
-                              const std::vector<ReplayAnswer>& after) {
+ProofReport compared(const std::vector<ReplayAnswer>& before,
+                     const std::vector<ReplayAnswer>& after) {
     std::vector<slc_sample> samples;
     for (std::size_t i = 0; i < before.size(); ++i)
         samples.push_back(
             sample_of("tcp 198.51.100.7:" + std::to_string(i + 1) + " > 192.0.2.10:443 syn"));
-    control::ProofReport out;
+    ProofReport out;
     compare(samples, before, after, out);
     return out;
 }

@@ -76,7 +76,7 @@ TEST_F(Replay, shows_that_remembered_flows_stay_and_others_move) {
         twin.copy_flows(rig_.state->flows());
         answers.push_back(replayed(samples, twin));
     }
-    control::ProofReport report;
+    ProofReport report;
     compare(samples, answers[0], answers[1], report);
     EXPECT_EQ(report.replayed, 40u);
     EXPECT_EQ(report.changed, 0u);

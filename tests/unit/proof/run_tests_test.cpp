@@ -37,10 +37,10 @@ class RunTests : public testing::Test {
     void SetUp() override { std::filesystem::create_directories(directory_); }
     void TearDown() override { std::filesystem::remove_all(directory_); }
 
-    control::ProofReport run(const std::string& tests) {
+    ProofReport run(const std::string& tests) {
         const test::TwinRig rig(kHead + tests);
         kernel::Twin twin = rig_twin(rig);
-        control::ProofReport out;
+        ProofReport out;
         const auto ran = run_tests(rig.config, "test.yaml", directory_, twin, names_of(rig), out);
         error_ = ran ? Error{} : ran.error();
         return out;
