@@ -394,6 +394,9 @@ Result<ApplyReport> Controller::apply_considered(Candidate candidate, const Appl
     }
     if (request.confirm_within && !live_)
         return refuse(make_error(Errc::conflict, "there is no configuration to go back to"));
+    if (request.canary && request.confirm_within)
+        return refuse(make_error(Errc::invalid, "a canary does not wait for a confirmation",
+                                 "sluice config canary promote or back ends it"));
     if (request.canary) return begin_canary(std::move(candidate), request, began);
     auto number = begin(request, candidate, restores);
     if (!number) return refuse(std::move(number).error());
@@ -440,6 +443,7 @@ Result<void> Controller::carry_out(Candidate& candidate, std::uint32_t number) {
     sweep_.restart();
     former_members_ = std::move(former);
     forget_orders();
+    trim_retained();
     watch_all();
     return {};
 }

@@ -76,6 +76,10 @@ Result<ApplyReport> Controller::go_back(std::uint32_t number, const std::string&
                                         const std::string& message) {
     const auto began = Clock::now();
     const history::Record record = SLC_TRY(history_->get(number), "generation");
+    if (record.outcome == history::Outcome::refused)
+        return fail(Errc::conflict,
+                    "generation " + std::to_string(number) + " never took effect: " + record.error,
+                    "sluice config history lists those that did");
     const std::optional<Awaiting> late = std::exchange(awaiting_, std::nullopt);
     ApplyRequest request;
     request.text = record.text;

@@ -430,7 +430,12 @@ TEST_F(ChangesTest, orders_end_with_their_time_and_with_their_backend) {
     EXPECT_EQ(ordered->weight, 7u);
     EXPECT_EQ(ordered->configured_weight, 1u);
     EXPECT_GT(ordered->override_left, seconds(3500));
+    // Kept as long as a rollback may bring the backend back, not longer.
     apply(config_of("10.0.0.6"));
+    apply(config_of("10.0.0.5, 10.0.0.6"));
+    EXPECT_EQ(backend("10.0.0.5").weight, 7u);
+    apply(config_of("10.0.0.6"));
+    apply(config_of("10.0.0.6, 10.0.0.7"));
     apply(config_of("10.0.0.5, 10.0.0.6"));
     EXPECT_EQ(backend("10.0.0.5").weight, 1u);
     EXPECT_FALSE(backend("10.0.0.5").overridden);
