@@ -83,6 +83,7 @@ Result<Twin> Twin::load(const Generation& generation, const StateMaps& /*state*/
             SLC_CHECK(out.object_.leave_out_program(stage.program), "twin");
     SLC_CHECK(out.object_.set_node(&out.node_, sizeof out.node_), "twin");
     SLC_CHECK(out.object_.load(options.verbose_log), "twin");
+    SLC_CHECK(out.copy_server_ids(generation), "twin");
     SLC_CHECK(out.map_memory(generation.live_bytes().size()), "twin");
     SLC_CHECK(out.fill_stages(), "twin");
     out.out_.resize(SLC_MAX_FRAME_LEN + kRoomForHeaders);
@@ -91,12 +92,29 @@ Result<Twin> Twin::load(const Generation& generation, const StateMaps& /*state*/
     return out;
 }
 
-Result<void> Twin::set_server_ids(std::span<const plan::ImageServerId> ids) {
+void Twin::clear_server_ids() {
     const int map = object_.map_fd("slc_server_ids");
     slc_server_id key{};
     while (::bpf_map_get_next_key(map, nullptr, &key) == 0)
-        if (::bpf_map_delete_elem(map, &key) != 0) break;
-    for (const auto& id : ids) SLC_CHECK(set_server_id(map, id), "proof");
+        if (::bpf_map_delete_elem(map, &key) != 0) return;
+}
+
+Result<void> Twin::set_server_ids(std::span<const plan::ImageServerId> ids) {
+    clear_server_ids();
+    for (const auto& id : ids)
+        SLC_CHECK(set_server_id(object_.map_fd("slc_server_ids"), id), "proof");
+    return {};
+}
+
+Result<void> Twin::copy_server_ids(const Generation& generation) {
+    const int from = generation.map_fd("slc_server_ids");
+    plan::ImageServerId id;
+    const slc_server_id* last = nullptr;
+    for (slc_server_id key{}; ::bpf_map_get_next_key(from, last, &key) == 0; last = &id.key) {
+        id.key = key;
+        if (::bpf_map_lookup_elem(from, &id.key, &id.member) == 0)
+            SLC_CHECK(set_server_id(object_.map_fd("slc_server_ids"), id), "proof");
+    }
     return {};
 }
 

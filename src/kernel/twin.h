@@ -38,7 +38,7 @@ class Twin {
     void copy_live(const Generation& generation);
     /// The whole slot pool.
     void set_slots(std::span<const std::uint64_t> slots);
-    /// What packets call their backends: these, and no others.
+    /// What packets call their backends: these, and no others. At first those of the generation.
     Result<void> set_server_ids(std::span<const plan::ImageServerId> ids);
     void set_rings(std::span<const std::uint64_t> descriptors);
     /// Members that are not resolved yet get a template all the same: a proof is of what will be
@@ -59,6 +59,8 @@ class Twin {
                            std::uint32_t ifindex = 0);
 
  private:
+    Result<void> copy_server_ids(const Generation& generation);
+    void clear_server_ids();
     explicit Twin(BpfObject object) : object_(std::move(object)) {}
     Result<void> share_maps(const Generation& generation);
     Result<void> size_maps(const Generation& generation);

@@ -108,13 +108,21 @@ TEST(History, a_change_that_nobody_confirmed_is_undone_by_one_that_restores) {
     EXPECT_EQ(undone.road, "map");
 }
 
+TEST(History, a_change_whose_end_could_not_be_written_can_be_confirmed) {
+    const ScratchDirectory directory;
+    History history = opened(directory.file());
+    const auto generation = value(history.begin(change("a")));
+    expect_done(history.confirm(generation));
+    EXPECT_EQ(value(history.get(generation)).outcome, Outcome::in_force);
+    EXPECT_EQ(history.confirm(generation + 1).error().code, Errc::not_found);
+}
+
 TEST(History, a_confirmed_change_waits_no_more) {
     const ScratchDirectory directory;
     History history = opened(directory.file());
     Begin what = change("a");
     what.confirm_by = std::chrono::system_clock::now() + 1h;
     const auto generation = value(history.begin(what));
-    EXPECT_EQ(history.confirm(generation).error().code, Errc::not_found);
     expect_done(history.finish(generation, Outcome::awaiting, "program"));
     expect_done(history.confirm(generation));
     const Record record = value(history.get(generation));
