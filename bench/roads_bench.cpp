@@ -76,10 +76,11 @@ class Node {
         about.bpffs = place + "/bpf/sluice";
         about.state_dir = place + "/state";
         std::ofstream(about.config_file) << config_of(options, 0, 1, true);
+        out.clock_ = std::make_unique<plan::Instant>(std::chrono::hours(1));
+        about.clock = [clock = out.clock_.get()] { return *clock; };
         out.controller_ = SLC_TRY(control::Controller::open(about), "roads");
         SLC_CHECK(out.controller_->apply_file(), "roads");
-        // Until the flow table has been swept once, who is remembered is found out by a scan.
-        for (int i = 0; i < 500; ++i) out.controller_->on_change_tick();
+        out.settle();
         return out;
     }
     Result<ApplyReport> apply(std::string text, std::optional<Road> road) {
@@ -89,6 +90,13 @@ class Node {
         request.road = road;
         return controller_->apply(request);
     }
+    /// Until no change is in progress: twenty minutes by the node's clock.
+    void settle() {
+        for (int i = 0; i < 600; ++i) {
+            *clock_ += std::chrono::seconds(2);
+            controller_->on_change_tick();
+        }
+    }
     Result<ApplyReport> back(std::uint32_t number) {
         return controller_->rollback(number, "bench", "");
     }
@@ -96,6 +104,7 @@ class Node {
 
  private:
     std::optional<Namespace> space_;
+    std::unique_ptr<plan::Instant> clock_;
     std::unique_ptr<control::Controller> controller_;
 };
 
@@ -130,6 +139,7 @@ Result<void> measure_roads(Node& node, const RoadsOptions& options, unsigned cha
 
 Result<void> measure_rollback(Node& node, const RoadsOptions& options, unsigned rings,
                               Figures& out) {
+    node.settle();
     const std::uint32_t before = node.generation();
     (void)SLC_TRY(node.apply(config_of(options, rings, 9, true), Road::program), "apply");
     const auto back = SLC_TRY(node.back(before), "rollback");

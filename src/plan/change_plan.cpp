@@ -17,10 +17,10 @@ using config::Config;
 
 /// What the roads cost: docs/performance.md, "Roads".
 struct RoadCosts {
-    double entry_us = 150;          ///< Parts that every change has.
-    double map_us = 6'000;          ///< With the grace periods that it waits for.
-    double program_us = 400'000;    ///< Opening, loading and verifying.
-    double ring_us = 20;            ///< For each ring that is built anew.
+    double entry_us = 1'500;        ///< Parts that every change has.
+    double map_us = 1'500;          ///< With the grace periods that it waits for.
+    double program_us = 370'000;    ///< Opening, loading and verifying.
+    double ring_us = 100;           ///< For each ring that is built anew.
     double slot_us = 0.06;          ///< For each of its slots.
     double backend_us = 4;          ///< For each backend added or removed.
     double table_byte_us = 0.0008;  ///< For each byte of tables that are filled.
