@@ -127,7 +127,6 @@ class Controller : public NodeView, public Configurations {
     struct Candidate {
         Loaded next;
         std::optional<LaidAside> aside;  ///< Of the entry and map roads; then `next` is empty.
-        std::set<std::string> added_interfaces;
         PlanReport report;
     };
     /// A change that undoes itself unless it is confirmed.
@@ -218,6 +217,9 @@ class Controller : public NodeView, public Configurations {
                      std::string_view error = {});
     Result<void> rebuild(const char* why);
     std::string file_digest() const;
+    /// Where relative paths of a text begin that came from `file`; those of a text that came from
+    /// none begin where the daemon's own file lies.
+    std::string directory_for(const std::string& file) const;
     ApplyRequest file_request(const std::string& text, const std::string& author) const;
     void note_total(ApplyReport& report, Clock::time_point began) const;
     void announce(const ApplyReport& report, const ApplyRequest& request) const;
@@ -321,9 +323,8 @@ class Controller : public NodeView, public Configurations {
     /// Backends of the configuration before: orders for them are kept, should it come back.
     std::set<std::string> former_members_;
     ReloadStatus reload_;
-    std::string code_error_;  ///< Why programs of an earlier daemon still run; else empty.
-    plan::Road road_ = plan::Road::none;  ///< Of the last change.
-    Clock::time_point effect_{};          ///< When packets met it first.
+    std::string code_error_;      ///< Why programs of an earlier daemon still run; else empty.
+    Clock::time_point effect_{};  ///< When packets met it first.
     std::chrono::steady_clock::time_point addresses_retried_{};
     std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
 };

@@ -109,6 +109,10 @@ ApplyRequest Controller::file_request(const std::string& text, const std::string
     return out;
 }
 
+std::string Controller::directory_for(const std::string& file) const {
+    return config::directory_of(file.empty() || file == "-" ? options_.config_file : file);
+}
+
 std::string Controller::file_digest() const {
     const auto text = config::read_file(options_.config_file);
     return text ? sha256_hex(*text) : std::string();
@@ -184,8 +188,7 @@ Result<Controller::Candidate> Controller::consider(const ApplyRequest& request,
                                                    Clock::time_point began, Proving proving) {
     Times times;
     const std::string& file = request.file.empty() ? options_.config_file : request.file;
-    const std::string directory =
-        request.directory.empty() ? config::directory_of(options_.config_file) : request.directory;
+    const std::string directory = request.directory.empty() ? directory_for({}) : request.directory;
     config::Config config = SLC_TRY(read_config(request.text, file, directory), file);
     StopWatch(times, began, options_.alive).note("parse");
     if (live_ && live_->config.node.name != config.node.name)
@@ -260,8 +263,7 @@ Result<Loaded> Controller::compile_next(config::Config config, const ApplyReques
     next.text = request.text;
     next.digest = sha256_hex(request.text);
     next.file = request.file.empty() ? options_.config_file : request.file;
-    next.directory =
-        request.directory.empty() ? config::directory_of(options_.config_file) : request.directory;
+    next.directory = request.directory.empty() ? directory_for({}) : request.directory;
     next.pinned = instance_->next_generation();
     next.ids = live_ ? live_->ids : SLC_TRY(load_ids(), "ids");
     SLC_CHECK(open_state(next), "state");
@@ -409,7 +411,6 @@ Result<ApplyReport> Controller::apply_considered(Candidate candidate, const Appl
     }
     watch.note("swap");
     made_flow_table_ = false;
-    road_ = candidate.report.road;
     out.generation = *number;
     if (request.confirm_within) {
         out.outcome = history::Outcome::awaiting;

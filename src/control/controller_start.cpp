@@ -88,7 +88,7 @@ Result<Controller::Choice> Controller::choose_record(const history::Record& reco
     out.record = SLC_TRY(history_->get(record.generation), "history");
     out.text = out.record->text;
     out.file = out.record->file.empty() ? options_.config_file : out.record->file;
-    out.directory = config::directory_of(out.file == "-" ? options_.config_file : out.file);
+    out.directory = directory_for(out.file);
     out.config = SLC_TRY(read_config(out.text, out.file, out.directory), "history");
     return out;
 }
@@ -100,7 +100,7 @@ Result<Controller::Choice> Controller::choose_file(const std::optional<history::
     const std::string known = SLC_TRY(last_file_digest(), "history");
     if (last && sha256_hex(out.text) == known) return choose_record(*last);
     out.file = options_.config_file;
-    out.directory = config::directory_of(options_.config_file);
+    out.directory = directory_for({});
     out.author = "start";
     out.base = last ? last->generation : 0;
     out.config = SLC_TRY(read_config(out.text, out.file, out.directory), out.file);

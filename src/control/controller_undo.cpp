@@ -84,9 +84,7 @@ Result<ApplyReport> Controller::go_back(std::uint32_t number, const std::string&
     ApplyRequest request;
     request.text = record.text;
     request.file = record.file;
-    request.directory = record.file.empty() || record.file == "-"
-                            ? config::directory_of(options_.config_file)
-                            : config::directory_of(record.file);
+    request.directory = directory_for(record.file);
     request.author = author;
     request.message = message;
     auto out = swap_back(number, request, began);
@@ -170,7 +168,6 @@ Result<ApplyReport> Controller::swap_back(std::uint32_t number, const ApplyReque
         retained_.insert(retained_.begin(), std::move(target));
         return fail(std::move(done).error());
     }
-    road_ = plan::Road::program;
     note_finish(out.generation, history::Outcome::in_force, "program");
     note_total(out, began);
     out.plan.plan.notes.push_back("still loaded: one swap; " +
@@ -237,9 +234,7 @@ Result<std::vector<plan::Change>> Controller::drift(const std::string& text,
                                                     const std::string& file) {
     if (!live_) return fail(Errc::unreachable, "no configuration is in force yet");
     const std::string name = file.empty() ? options_.config_file : file;
-    const auto config = SLC_TRY(
-        read_config(text, name, config::directory_of(name == "-" ? options_.config_file : name)),
-        "diff");
+    const auto config = SLC_TRY(read_config(text, name, directory_for(file)), "diff");
     return plan::make_drift(live_->config, overrides_.overrides(), config);
 }
 
