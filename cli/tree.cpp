@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/tree.h"
 
-#include <fmt/format.h>
-
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
-#include <algorithm>
-#include <charconv>
 #include <limits>
-#include <map>
 #include <memory>
 
-#include "base/duration.h"
 #include "base/version.h"
 #include "cli/canary.h"
-#include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/tree_builder.h"
 #include "sluice/limits.h"
 
 namespace sluice::cli {
@@ -30,42 +21,6 @@ const std::vector<std::string> kXdpModes = {"auto", "native", "generic"};
 const std::vector<std::string> kRoads = {"entry", "map", "program"};
 const std::vector<std::string> kStates = {"ready", "drain", "maint", "down"};
 const std::vector<std::string> kFlowClasses = {"embryonic", "established", "closing", "datagram"};
-
-/// The CLI11 tree and what its leaves stand for.
-struct Tree {
-    CLI::App app{"Talks to sluiced, the layer-4 load balancer in XDP.", "sluice"};
-    Options options;
-    std::string format = "table";
-    bool json = false;
-    bool version = false;
-    std::map<const CLI::App*, Run> runs;
-    std::map<const CLI::Option*, std::vector<std::string>> choices;
-
-    CLI::App* noun(CLI::App& parent, const std::string& name, const std::string& text) {
-        CLI::App* app = parent.add_subcommand(name, text);
-        app->fallthrough();
-        app->require_subcommand(0, 1);
-        app->set_help_flag();  // --help is the root's, like all options of every command.
-        return app;
-    }
-
-    CLI::App* verb(CLI::App& parent, const std::string& name, Run run, const std::string& text) {
-        CLI::App* app = noun(parent, name, text);
-        runs[app] = run;
-        return app;
-    }
-
-    void allow(CLI::Option* option, const std::vector<std::string>& values) {
-        choices[option] = values;
-        option->check(CLI::Validator(
-            [values](std::string& value) {
-                if (std::find(values.begin(), values.end(), value) != values.end())
-                    return std::string();
-                return fmt::format("'{}' is not one of {}", value, fmt::join(values, ", "));
-            },
-            "", ""));
-    }
-};
 
 void add_root(Tree& tree) {
     CLI::App& app = tree.app;
@@ -81,43 +36,6 @@ void add_root(Tree& tree) {
                    ->type_name("FORMAT"),
                kFormats);
     app.add_flag("-j,--json", tree.json, "Short for --output json");
-}
-
-CLI::Option* add_file(CLI::App* app, std::string& file, const std::string& text) {
-    return app->add_option("-f,--file", file, text)->type_name("FILE");
-}
-
-/// A number within bounds, with a message of our own.
-CLI::Validator whole_number(std::uint64_t least, std::uint64_t most, const std::string& what) {
-    return CLI::Validator(
-        [least, most, what](std::string& value) {
-            std::uint64_t number = 0;
-            const char* end = value.data() + value.size();
-            const auto [last, error] = std::from_chars(value.data(), end, number);
-            const bool is_right =
-                error == std::errc() && last == end && least <= number && number <= most;
-            return is_right ? std::string()
-                            : fmt::format("'{}' is not a {} ({}..{})", value, what, least, most);
-        },
-        "", "");
-}
-
-/// A word that must be one for `parse`, whose error ends a sentence that begins with the word.
-template <typename Parse>
-CLI::Validator parsed_by(Parse parse) {
-    return CLI::Validator(
-        [parse](std::string& word) {
-            const auto parsed = parse(word);
-            return parsed ? std::string() : fmt::format("'{}' {}", word, parsed.error().what);
-        },
-        "", "");
-}
-
-CLI::Option* add_duration(CLI::App* app, const std::string& name, std::string& value,
-                          const std::string& text) {
-    return app->add_option(name, value, text)
-        ->type_name("DURATION")
-        ->check(parsed_by(parse_duration));
 }
 
 void add_backend_operand(Tree& tree, CLI::App* app) {
@@ -219,6 +137,7 @@ void add_views(Tree& tree) {
     CLI::App* node = tree.noun(app, "node", "This node");
     tree.verb(*node, "show", run_node_show,
               "Interfaces, loaded programs, and traffic by family and owner");
+    add_machine(tree, *node);
     tree.verb(app, "reasons", run_reasons,
               "Why packets left: forwarded, passed, answered, dropped, each with its remedy")
         ->add_flag("-a,--all", options.all, "Also the reasons that never happened");
@@ -428,6 +347,10 @@ std::unique_ptr<Tree> build_tree() {
     add_root(*tree);
     add_views(*tree);
     add_flows(*tree);
+    add_explain(*tree);
+    add_watching(*tree);
+    add_capture(*tree);
+    add_top(*tree);
     add_config(*tree);
     add_instances(*tree);
     add_agent(*tree);

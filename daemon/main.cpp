@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "control/controller.h"
+#include "control/metrics_source.h"
 #include "daemon/options.h"
 #include "daemon/systemd.h"
 
@@ -57,6 +58,9 @@ class Node : public control::NodeView {
         return controller_.flow(tuple);
     }
     control::MapsStatus maps() override { return controller_.maps(); }
+    control::Observation& observation() override { return controller_; }
+    const observe::EventLog& events() override { return controller_.events(); }
+    control::MetricsSource metrics() override { return controller_.metrics(); }
 
     /// The first configuration.
     Result<void> apply() {

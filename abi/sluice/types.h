@@ -37,7 +37,7 @@ typedef __s64 slc_s64;
 #endif
 
 /* Changes whenever a layout or a meaning below does; kept in the instance's metadata. */
-#define SLC_ABI_VERSION 3
+#define SLC_ABI_VERSION 4
 
 /* ---- verdicts, stages, reasons ---- */
 
@@ -114,6 +114,30 @@ struct slc_service_counter {
 };
 SLC_ASSERT_SIZE(struct slc_service_counter, 32);
 
+/* Per interface, at ifindex modulo SLC_INTERFACE_ROWS: what was decided for packets that came by
+ * it, by enum slc_verdict. */
+#define SLC_INTERFACE_ROWS 256
+struct slc_interface_counter {
+    slc_u64 packets[4];
+    slc_u64 bytes[4];
+};
+SLC_ASSERT_SIZE(struct slc_interface_counter, 64);
+
+/* slc_drop_counters: drops of a service by reason, at service * SLC_DROP_ROWS + slc_drop_row(). A
+ * reason that is not named here shares row 0. */
+#define SLC_DROP_ROWS 16
+#define SLC_DROP_REASONS(X)  \
+    X(1, NO_BACKEND)         \
+    X(2, BACKEND_UNRESOLVED) \
+    X(3, TOO_BIG_DF_CLEAR)   \
+    X(4, TOO_BIG_UNANSWERED) \
+    X(5, HEADROOM)           \
+    X(6, MAP_MISSED)         \
+    X(7, TAIL_MISSED)        \
+    X(8, FRAG_UNKNOWN)       \
+    X(9, ICMP_RATE)          \
+    X(10, ICMP_QUOTE_MISMATCH)
+
 /* ---- the node ---- */
 
 /* What the loaded program can do. What is not set here is not in the program after loading: the
@@ -143,6 +167,7 @@ SLC_ASSERT_SIZE(struct slc_service_counter, 32);
 #define SLC_FEATURE_TCP_SERVER_ID (1u << 22) /* some service routes TCP by server id */
 #define SLC_FEATURE_PROOF (1u << 23)  /* a twin: the clock and the answer are in slc_proof_value */
 #define SLC_FEATURE_SAMPLE (1u << 24) /* one packet of 2^sample_log2 is kept in slc_samples */
+#define SLC_FEATURE_TAP (1u << 25)    /* somebody captures: packets go to slc_tap_events, too */
 
 /* Constants of the program, in .rodata: the specialisation. */
 struct slc_node {
@@ -466,10 +491,86 @@ struct slc_sample {
     slc_u16 proto_be; /* Ethernet type of what `data` holds */
     slc_u16 cap_len;  /* bytes of `data` in use */
     slc_u32 hash;     /* flow hash, low bits; 0: none was made */
-    slc_u32 zero;
+    slc_u16 queue;    /* of the interface */
+    slc_u16 flags;    /* SLC_SAMPLE_* */
     slc_u8 data[SLC_SAMPLE_LEN];
 };
 SLC_ASSERT_SIZE(struct slc_sample, 256);
+
+/* Taken beside the regular ones, because nothing of its reason was for a while: it stands for
+ * itself alone, not for 2^sample_log2 packets. Only of drops, so that rare ones are seen. */
+#define SLC_SAMPLE_EXTRA (1u << 0)
+
+/*
+ * Who sends most: a sketch that regular samples fill, one for each CPU. A sample raises its way, or
+ * lowers the rank of the weakest of its bucket, whose place it takes when that is zero; so that
+ * whoever sends much stays, and memory is bounded. Counts are weighted by 2^sample_log2, and begin
+ * anew when a way changes hands. Zero packets: free.
+ */
+#define SLC_TALKER_WAYS 4
+#define SLC_TALKER_BUCKETS 512 /* a power of two */
+#define SLC_TALKER_MAX_RANK 1024
+
+struct slc_talker {
+    slc_u32 addr_be[4]; /* source; IPv4 in word 3, the rest zero */
+    slc_u32 service;
+    slc_u32 rank;
+    slc_u64 packets;
+    slc_u64 bytes;
+    slc_u64 dropped_packets;
+};
+SLC_ASSERT_SIZE(struct slc_talker, 48);
+
+struct slc_talker_bucket {
+    struct slc_talker way[SLC_TALKER_WAYS];
+};
+SLC_ASSERT_SIZE(struct slc_talker_bucket, 192);
+
+/* ---- the tap: packets that somebody captures (SLC_FEATURE_TAP) ---- */
+
+#define SLC_TAP_ENTRY (1u << 0) /* as received */
+#define SLC_TAP_EXIT (1u << 1)  /* as it leaves; nothing of what is dropped */
+#define SLC_TAP_MAX_SNAP 16384  /* bytes, a power of two; SLC_MAX_FRAME_LEN */
+#define SLC_TAP_MAX_IDS 16      /* services and members that can be asked for */
+
+/* Constants of the tapped programs, in .rodata.tap. Every condition must hold. */
+struct slc_tap {
+    slc_u64 reasons[4]; /* a bit for each; all set: any */
+    slc_u32 verdicts;   /* a bit for each */
+    slc_u32 at;         /* SLC_TAP_ENTRY, SLC_TAP_EXIT */
+    slc_u32 snap;       /* bytes of each packet, 1..SLC_TAP_MAX_SNAP */
+    slc_u32 one_in;     /* of the packets that match, 1.. */
+    slc_u32 services;   /* entries of service[] in use; 0: any */
+    slc_u32 members;    /* likewise */
+    slc_u32 service[SLC_TAP_MAX_IDS];
+    slc_u32 member[SLC_TAP_MAX_IDS];
+};
+SLC_ASSERT_SIZE(struct slc_tap, 184);
+
+/* In slc_tap_events. Behind it in_cap bytes as received, then out_cap bytes as sent. */
+struct slc_tap_event {
+    slc_u64 time_ns; /* CLOCK_MONOTONIC, at entry */
+    slc_u64 number;  /* of this CPU, 1.. */
+    struct slc_exit_record rec;
+    slc_u32 ifindex; /* by which it came */
+    slc_u32 queue;
+    slc_u32 generation;
+    slc_u32 cpu;
+    slc_u32 in_len; /* of the whole frame; rec.len */
+    slc_u32 in_cap;
+    slc_u32 out_len;
+    slc_u32 out_cap;
+};
+SLC_ASSERT_SIZE(struct slc_tap_event, 80);
+
+/* One for each CPU: matched = written into the ring + lost + skipped. */
+struct slc_tap_count {
+    slc_u64 seen;    /* packets that met the tapped programs */
+    slc_u64 matched; /* of them, every condition held */
+    slc_u64 skipped; /* of them, left out because of one_in */
+    slc_u64 lost;    /* of the rest, the ring was full */
+};
+SLC_ASSERT_SIZE(struct slc_tap_count, 32);
 
 /* ---- proof: what a twin is told, and answers (SLC_FEATURE_PROOF) ---- */
 

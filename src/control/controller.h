@@ -31,6 +31,7 @@
 #include "control/flow_sweep.h"
 #include "control/in_place.h"
 #include "control/loaded.h"
+#include "control/observation.h"
 #include "control/overrides.h"
 #include "control/status.h"
 #include "history/history.h"
@@ -59,7 +60,7 @@ plan::CodeDigests code_digests(kernel::InstructionSet isa);
 /// All findings in one error.
 Error config_error(const config::ParseOutcome& outcome);
 
-class Controller : public NodeView, public Configurations {
+class Controller : public NodeView, public Configurations, public Observation {
  public:
     struct Options {
         std::string config_file = "/etc/sluice/sluice.yaml";
@@ -72,6 +73,8 @@ class Controller : public NodeView, public Configurations {
         std::function<void()> alive;
         /// The clock of confirmations; the system's when nothing is set.
         std::function<history::WallTime()> wall_clock;
+        /// What events() shows; nobody's when null.
+        const observe::EventLog* events = nullptr;
     };
 
     static Result<std::unique_ptr<Controller>> open(Options options);
@@ -101,6 +104,17 @@ class Controller : public NodeView, public Configurations {
                            std::uint64_t cursor) override;
     Result<FlowAnswer> flow(const FlowTuple& tuple) override;
     MapsStatus maps() override;
+    MetricsSource metrics() override;
+    const observe::EventLog& events() override;
+    Observation& observation() override { return *this; }
+
+    // Observation: controller_observe.cpp, controller_explain.cpp.
+    std::shared_ptr<const observe::Names> names() override;
+    SampleBatch samples(SampleCursor& cursor) override;
+    std::uint32_t sampled_one_in() const override;
+    std::vector<Talker> talkers() override;
+    Result<std::unique_ptr<CaptureSession>> capture(const CaptureRequest& request) override;
+    Result<Explanation> explain(const ExplanationRequest& request) override;
     Configurations& configurations() override { return *this; }
 
     Result<PlanReport> plan(const ApplyRequest& request) override;

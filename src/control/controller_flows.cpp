@@ -230,8 +230,8 @@ void Controller::explain_flow(const FlowTuple& tuple, const config::Service& ser
         out.text = "the group has no backend";
         return;
     }
-    const Explanation found =
-        explain(live_->scene(overrides_.overrides()), *state_, service, id, tuple);
+    const FlowExplanation found =
+        control::explain_flow(live_->scene(overrides_.overrides()), *state_, service, id, tuple);
     out.hash = found.hash;
     out.ring_slots = 1u << ring.log2;
     out.slot = found.slot;

@@ -71,12 +71,12 @@ slc_u8 kind_of(const FlowTuple& tuple) {
     return tuple.syn ? SLC_FLOW_SYN : SLC_FLOW_PACKET;
 }
 
-Explanation::Way way_of(const slc_flow_answer& answer) {
-    if (answer.how == SLC_FLOW_BY_MEMORY) return Explanation::Way::remembered;
-    if (answer.how == SLC_FLOW_BY_RING) return Explanation::Way::ring;
-    if (answer.held != 0) return Explanation::Way::held;
-    return answer.insert > SLC_FLOW_INSERTED ? Explanation::Way::refused
-                                             : Explanation::Way::previous;
+FlowExplanation::Way way_of(const slc_flow_answer& answer) {
+    if (answer.how == SLC_FLOW_BY_MEMORY) return FlowExplanation::Way::remembered;
+    if (answer.how == SLC_FLOW_BY_RING) return FlowExplanation::Way::ring;
+    if (answer.held != 0) return FlowExplanation::Way::held;
+    return answer.insert > SLC_FLOW_INSERTED ? FlowExplanation::Way::refused
+                                             : FlowExplanation::Way::previous;
 }
 
 }  // namespace
@@ -144,9 +144,9 @@ std::uint32_t member_by_id(const plan::Image& image, const Service& service,
     return 0;
 }
 
-Explanation explain(const Changes::Scene& scene, const kernel::StateMaps& state,
+FlowExplanation explain_flow(const Changes::Scene& scene, const kernel::StateMaps& state,
                     const Service& service, std::uint32_t service_id, const FlowTuple& tuple) {
-    Explanation out;
+    FlowExplanation out;
     const slc_service& record = scene.image.services[service_id];
     const plan::ImageRing& ring = scene.image.ring_list[record.ring];
     out.hash = flow_hash(scene.config, service, tuple);

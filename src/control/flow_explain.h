@@ -12,7 +12,7 @@
 
 namespace sluice::control {
 
-struct Explanation {
+struct FlowExplanation {
     std::uint64_t hash = 0;
     std::uint32_t slot = 0;
     std::uint64_t word = 0;
@@ -31,7 +31,7 @@ std::uint64_t flow_hash(const config::Config& config, const config::Service& ser
                         const FlowTuple& tuple);
 
 /// For a service with a ring that exists.
-Explanation explain(const Changes::Scene& scene, const kernel::StateMaps& state,
+FlowExplanation explain_flow(const Changes::Scene& scene, const kernel::StateMaps& state,
                     const config::Service& service, std::uint32_t service_id,
                     const FlowTuple& tuple);
 

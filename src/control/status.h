@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "config/model.h"
 #include "control/configurations.h"
+#include "observe/event_log.h"
 #include "plan/next_hop.h"
 
 namespace sluice::control {
@@ -262,6 +263,9 @@ struct MapsStatus {
     std::vector<RingChange> changes;
 };
 
+class Observation;     // control/observation.h
+struct MetricsSource;  // control/metrics_source.h
+
 /// What the API needs of a node. The daemon's Controller implements it; tests use a fake.
 class NodeView {
  public:
@@ -283,6 +287,10 @@ class NodeView {
     virtual Result<FlowAnswer> flow(const FlowTuple& tuple) = 0;
     virtual MapsStatus maps() = 0;
     virtual Configurations& configurations() = 0;
+    virtual Observation& observation() = 0;
+    virtual const observe::EventLog& events() = 0;
+    /// All that /metrics tells, cheap to gather however large the configuration is.
+    virtual MetricsSource metrics() = 0;
 };
 
 }  // namespace sluice::control

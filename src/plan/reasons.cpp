@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/reasons.h"
 
+#include <iterator>
+
 namespace sluice::plan {
 namespace {
 
@@ -66,6 +68,22 @@ const char* famproto_label(slc_famproto famproto) {
                                               "ip4_icmp", "ip4_other", "ip6_tcp",
                                               "ip6_udp",  "ip6_icmp",  "ip6_other"};
     return famproto < sizeof kLabels / sizeof kLabels[0] ? kLabels[famproto] : "other";
+}
+
+const char* verdict_label(std::uint8_t verdict) {
+    static constexpr const char* kLabels[] = {"drop", "pass", "tx", "redirect"};
+    return verdict < std::size(kLabels) ? kLabels[verdict] : "unknown";
+}
+
+const char* stage_label(std::uint8_t stage) {
+    static constexpr const char* kLabels[] = {"entry",   "parse", "guard", "service", "pick",
+                                              "forward", "icmp",  "frag",  "too_big", "decap"};
+    static_assert(std::size(kLabels) == SLC_STAGE_COUNT);
+    return stage < std::size(kLabels) ? kLabels[stage] : "unknown";
+}
+
+std::string reason_label(std::uint16_t reason) {
+    return reason < SLC_REASON_COUNT ? kReasons[reason].label : "reason " + std::to_string(reason);
 }
 
 }  // namespace sluice::plan

@@ -3,6 +3,9 @@
 
 /// The list of reasons.def for people: labels, texts, remedies.
 
+#include <cstdint>
+#include <string>
+
 #include "sluice/types.h"
 
 namespace sluice::plan {
@@ -23,5 +26,9 @@ bool is_drop(slc_reason reason);
 bool is_agent_reason(slc_reason reason);
 
 const char* famproto_label(slc_famproto famproto);  ///< "ip4_tcp".
+const char* verdict_label(std::uint8_t verdict);    ///< "drop", "pass", "tx", "redirect".
+const char* stage_label(std::uint8_t stage);        ///< "entry", "parse", ...
+/// Label of a reason, also of one that this version does not know: "reason 77".
+std::string reason_label(std::uint16_t reason);
 
 }  // namespace sluice::plan

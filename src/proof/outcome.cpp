@@ -121,11 +121,6 @@ std::optional<Difference> backend_difference(const config::Expectation& expected
 
 }  // namespace
 
-std::string reason_label(std::uint16_t reason) {
-    if (reason >= SLC_REASON_COUNT) return fmt::format("reason {}", reason);
-    return plan::reason_text(static_cast<slc_reason>(reason)).label;
-}
-
 std::optional<config::Forward> encapsulation_of(View in, View out) {
     const IpHeader inner = ip_header_of(in);
     const IpHeader outer = ip_header_of(out);
@@ -161,7 +156,7 @@ std::string mismatch(const config::Expectation& expected, const Outcome& got,
     if (!is_verdict(expected.verdict, got.rec.verdict))
         differences.push_back({std::string("verdict ") + verdict_word(expected.verdict),
                                verdict_word(got.rec.verdict)});
-    const std::string reason = reason_label(got.rec.reason);
+    const std::string reason = plan::reason_label(got.rec.reason);
     const bool is_other_reason = !expected.reason.empty() && expected.reason != reason;
     if (is_other_reason) differences.push_back({"reason " + expected.reason, reason});
     if (!expected.service.empty() && expected.service != got.service)
@@ -182,7 +177,7 @@ std::string mismatch(const config::Expectation& expected, const Outcome& got,
 }
 
 std::string outcome_text(const slc_exit_record& rec, const std::string& member) {
-    const std::string reason = reason_label(rec.reason);
+    const std::string reason = plan::reason_label(rec.reason);
     if (rec.verdict == SLC_VERDICT_DROP) return "dropped (" + reason + ")";
     if (rec.reason == SLC_REASON_DELIVERED_LOCAL) return "delivered to this node";
     if (rec.verdict == SLC_VERDICT_PASS) return "passed to Linux (" + reason + ")";

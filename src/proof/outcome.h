@@ -41,7 +41,4 @@ bool is_to_backend(const slc_exit_record& rec);
 /// "forwarded to web/10.0.0.5", "dropped (no_such_port)", "passed to Linux (not_ours)".
 std::string outcome_text(const slc_exit_record& rec, const std::string& member);
 
-/// Label of a reason, also of one that this version does not know.
-std::string reason_label(std::uint16_t reason);
-
 }  // namespace sluice::proof

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/version.h"
+#include "control/metrics_source.h"
 
 namespace sluice::test {
 namespace {
@@ -373,6 +374,12 @@ MapsStatus FakeNode::maps() {
         out.changes = {{"web", config::Balance::maglev, 256, status_.backends[0].change}};
     }
     out.maps = {services, flows};
+    return out;
+}
+
+control::MetricsSource FakeNode::metrics() {
+    control::MetricsSource out;
+    out.summary = summary();
     return out;
 }
 

@@ -10,6 +10,7 @@
 
 #include "control/status.h"
 #include "tests/cli/fake_configurations.h"
+#include "tests/cli/fake_observation.h"
 
 namespace sluice::test {
 
@@ -55,9 +56,14 @@ class FakeNode : public control::NodeView {
     Result<control::FlowAnswer> flow(const control::FlowTuple& tuple) override;
     control::MapsStatus maps() override;
     control::Configurations& configurations() override { return configured; }
+    control::Observation& observation() override { return observed; }
+    const observe::EventLog& events() override { return event_log; }
+    control::MetricsSource metrics() override;
 
     int reloads = 0;
     FakeConfigurations configured;
+    FakeObservation observed;
+    observe::EventLog event_log;
     control::BackendOrder last_order;
     std::atomic<std::uint64_t> steps = 0;  ///< Of passes through the flow table.
     std::atomic<std::uint64_t> purged = 0;

@@ -149,7 +149,7 @@ TEST(Outcome, is_told_in_the_operators_words) {
     };
     for (const auto& [verdict, reason, member, text] : kTold)
         EXPECT_EQ(outcome_text(record(verdict, reason), member), text);
-    EXPECT_EQ(reason_label(60000), "reason 60000");
+    EXPECT_EQ(plan::reason_label(60000), "reason 60000");
 }
 
 }  // namespace

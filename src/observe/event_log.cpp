@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "observe/event_log.h"
+
+#include <algorithm>
+
+namespace sluice::observe {
+
+void EventLog::add(LogLevel level, std::string_view name, std::span<const LogField> fields) {
+    Event event;
+    event.number = ++last_;
+    event.at = std::chrono::system_clock::now();
+    event.level = level;
+    event.name = name;
+    for (const LogField& field : fields) event.fields.emplace_back(field.key, field.value);
+    events_.push_back(std::move(event));
+    if (events_.size() > kEventsKept) events_.pop_front();
+}
+
+EventPage EventLog::after(std::uint64_t number, std::size_t limit) const {
+    EventPage out;
+    out.last = last_;
+    if (number >= last_ || events_.empty()) return out;
+    const std::uint64_t first = events_.front().number;
+    out.missed = number + 1 < first ? first - number - 1 : 0;
+    const std::size_t begin = number + 1 < first ? 0 : number + 1 - first;
+    const std::size_t end = std::min(events_.size(), begin + limit);
+    for (std::size_t i = begin; i < end; ++i) out.events.push_back(events_[i]);
+    return out;
+}
+
+std::uint64_t EventLog::before_last(std::size_t count) const {
+    return last_ - std::min<std::uint64_t>(count, last_);
+}
+
+}  // namespace sluice::observe

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// The last events of the daemon's log, for the API's stream and `sluice events`. Numbers go up by
+/// one for each, so that a reader who comes back says the last it saw, and is told what it missed.
+/// It is fed by base/log.h (log_also_to), before that limits repetition. Bounded.
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+
+namespace sluice::observe {
+
+inline constexpr std::size_t kEventsKept = 4096;
+
+struct Event {
+    std::uint64_t number = 0;  ///< 1.. since the daemon began.
+    std::chrono::system_clock::time_point at;
+    LogLevel level = LogLevel::info;
+    std::string name;  ///< "config.applied".
+    std::vector<std::pair<std::string, std::string>> fields;
+};
+
+struct EventPage {
+    std::vector<Event> events;  ///< Ascending.
+    std::uint64_t missed = 0;   ///< Between the number asked and the first: given up.
+    std::uint64_t last = 0;     ///< Number of the newest there is.
+};
+
+class EventLog {
+ public:
+    void add(LogLevel level, std::string_view name, std::span<const LogField> fields);
+    /// Those after `number`, at most `limit`.
+    [[nodiscard]] EventPage after(std::uint64_t number, std::size_t limit) const;
+    /// Number to begin with for the last `count` of them.
+    [[nodiscard]] std::uint64_t before_last(std::size_t count) const;
+    [[nodiscard]] std::uint64_t last() const { return last_; }
+
+ private:
+    std::deque<Event> events_;
+    std::uint64_t last_ = 0;
+};
+
+}  // namespace sluice::observe
