@@ -26,39 +26,39 @@ std::string backend_text(const std::optional<IpAddress>& address) {
 }
 
 /// The sentence for each way.
-std::string way_text(const Explanation& found, const FlowAnswer& answer) {
+std::string way_text(const FlowExplanation& found, const FlowAnswer& answer) {
     const std::string to = backend_text(answer.backend);
     switch (found.way) {
-        case Explanation::Way::ring:
+        case FlowExplanation::Way::ring:
             return answer.open ? "a new flow goes to the owner of its slot, " + to +
                                      ", and is remembered there while the change is in progress"
                                : "the ring sends it to " + to;
-        case Explanation::Way::remembered:
+        case FlowExplanation::Way::remembered:
             return "the flow table remembers it for " + to;
-        case Explanation::Way::previous:
+        case FlowExplanation::Way::previous:
             return "nobody remembers it and its slot is changing: it may be older, and goes to "
                    "the former owner, " +
                    to;
-        case Explanation::Way::held:
+        case FlowExplanation::Way::held:
             return "flows of its slot found no room in the flow table: until that has ceased, "
                    "new ones go to the former owner, " +
                    to;
-        case Explanation::Way::refused:
+        case FlowExplanation::Way::refused:
             return "it finds no room in the flow table, and goes to the former owner, " + to;
     }
     return {};
 }
 
-const char* way_name(Explanation::Way way) {
+const char* way_name(FlowExplanation::Way way) {
     switch (way) {
-        case Explanation::Way::ring:
+        case FlowExplanation::Way::ring:
             return "ring";
-        case Explanation::Way::remembered:
+        case FlowExplanation::Way::remembered:
             return "remembered";
-        case Explanation::Way::previous:
+        case FlowExplanation::Way::previous:
             return "previous";
-        case Explanation::Way::held:
-        case Explanation::Way::refused:
+        case FlowExplanation::Way::held:
+        case FlowExplanation::Way::refused:
             break;
     }
     return "refused";

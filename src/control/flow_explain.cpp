@@ -145,7 +145,8 @@ std::uint32_t member_by_id(const plan::Image& image, const Service& service,
 }
 
 FlowExplanation explain_flow(const Changes::Scene& scene, const kernel::StateMaps& state,
-                    const Service& service, std::uint32_t service_id, const FlowTuple& tuple) {
+                             const Service& service, std::uint32_t service_id,
+                             const FlowTuple& tuple) {
     FlowExplanation out;
     const slc_service& record = scene.image.services[service_id];
     const plan::ImageRing& ring = scene.image.ring_list[record.ring];

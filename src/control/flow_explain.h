@@ -32,8 +32,8 @@ std::uint64_t flow_hash(const config::Config& config, const config::Service& ser
 
 /// For a service with a ring that exists.
 FlowExplanation explain_flow(const Changes::Scene& scene, const kernel::StateMaps& state,
-                    const config::Service& service, std::uint32_t service_id,
-                    const FlowTuple& tuple);
+                             const config::Service& service, std::uint32_t service_id,
+                             const FlowTuple& tuple);
 
 /// The member that the id of the packet names, or 0.
 std::uint32_t member_by_id(const plan::Image& image, const config::Service& service,
