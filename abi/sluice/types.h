@@ -572,21 +572,6 @@ struct slc_tap_count {
 };
 SLC_ASSERT_SIZE(struct slc_tap_count, 32);
 
-/* ---- proof: what a twin is told, and answers (SLC_FEATURE_PROOF) ---- */
-
-/* The only value of slc_proof_value. */
-struct slc_proof {
-    slc_u64 clock_ns;  /* in: CLOCK_MONOTONIC as the program shall see it */
-    slc_u64 hash;      /* out, all below: flow hash, 0 when none was made */
-    slc_u64 slot_word; /* of the slot that was read; 0 when none was */
-    slc_u32 slot;      /* its place in the slot pool */
-    slc_u32 cell;      /* header template that was copied in front; 0: none */
-    slc_u32 ring;      /* index of its descriptor */
-    slc_u32 answered;  /* 1: a packet has left since user space cleared it */
-    struct slc_exit_record rec;
-};
-SLC_ASSERT_SIZE(struct slc_proof, 72);
-
 /* ---- keys of LPM tries ---- */
 
 struct slc_lpm4 {

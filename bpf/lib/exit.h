@@ -152,6 +152,7 @@ SLC_INLINE int slc_continue(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 stage,
 
     if (scratch) {
         __builtin_memcpy(scratch, pkt, SLC_PKT_HANDED_ON);
+        slc_tell_tail(pkt, tail);
         bpf_tail_call(ctx, &slc_stages, tail);
     }
     return slc_drop(ctx, pkt, stage, SLC_REASON_TAIL_MISSED);

@@ -11,6 +11,7 @@
  * it.
  */
 
+#include "lib/proof.h"
 #include "stage/parse.h"
 #include "stage/service.h"
 
@@ -33,6 +34,7 @@ SLC_INLINE enum slc_entry slc_entry_ip4(struct slc_cursor *cur, struct slc_pkt *
         return SLC_ENTRY_DROP;
     slc_read_ip4(ip, pkt);
     *vip = slc_find_vip(pkt, pkt->dst, 0, &pkt->vip_index);
+    slc_tell_vip(pkt, *vip);
     *reason = SLC_REASON_NOT_OURS;
     return *vip ? SLC_ENTRY_OURS : SLC_ENTRY_PASS;
 }
@@ -50,6 +52,7 @@ SLC_INLINE enum slc_entry slc_entry_ip6(struct slc_cursor *cur, struct slc_pkt *
         return SLC_ENTRY_DROP;
     slc_read_ip6(ip, pkt);
     *vip = slc_find_vip(pkt, pkt->dst, 1, &pkt->vip_index);
+    slc_tell_vip(pkt, *vip);
     *reason = SLC_REASON_NOT_OURS;
     return *vip ? SLC_ENTRY_OURS : SLC_ENTRY_PASS;
 }

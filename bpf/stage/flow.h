@@ -149,6 +149,8 @@ SLC_INLINE __u16 slc_ask_flows(struct slc_pkt *pkt, const struct slc_service *se
         !(slot & SLC_SLOT_REFUSED))
         __sync_fetch_and_or(word, SLC_SLOT_REFUSED);
     slc_flow_count(pkt->rec.service, answer);
+    slc_tell_flow(pkt, (__u32)answer, SLC_FLOW_ANSWER_HOW(answer), SLC_FLOW_ANSWER_INSERT(answer),
+                  SLC_FLOW_ANSWER_HELD(answer));
     pkt->rec.member = (__u32)answer;
     if (!pkt->looks_only)
         pkt->picked = slc_flow_reason(answer);

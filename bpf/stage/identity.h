@@ -39,7 +39,7 @@
  */
 
 #include "lib/cursor.h"
-#include "lib/maps.h"
+#include "lib/proof.h"
 
 #define SLC_TCP_OPTION_END 0
 #define SLC_TCP_OPTION_NOP 1
@@ -241,6 +241,7 @@ static __noinline __u32 slc_named_member(struct xdp_md *ctx, void *live,
         slc_read_connection_id(&cur, len, service, &claim);
     if (claim.is_read)
         named = bpf_map_lookup_elem(&slc_server_ids, &claim.id);
+    slc_tell_id(pkt, &claim.id, claim.is_read, claim.is_by_server, named);
     if (named) {
         const struct slc_member *member = slc_members_at(pkt, *named);
 

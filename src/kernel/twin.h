@@ -19,6 +19,7 @@
 #include "kernel/generation.h"
 #include "kernel/mapped_value.h"
 #include "kernel/state_maps.h"
+#include "sluice/proof.h"
 
 namespace sluice::kernel {
 
