@@ -43,6 +43,11 @@
 #include "plan/meta.h"
 #include "proof/proof.h"
 
+namespace sluice::proof {
+struct Walk;       // proof/walk.h
+struct WalkScene;  // likewise
+}  // namespace sluice::proof
+
 namespace sluice::control {
 
 /// A FlowQuery in numbers.
@@ -253,7 +258,16 @@ class Controller : public NodeView, public Configurations, public Observation {
     Result<void> prove(Candidate& candidate);
     Result<void> prove_code(const kernel::Generation& fresh);
     Result<kernel::Twin*> twin_of(Loaded& loaded);
+    Result<kernel::Twin*> twin_as_planned(Candidate& candidate);
+    void let_go_of_twin(Loaded& loaded) const;
     static proof::Names names_of(const Loaded& loaded);
+
+    // controller_explain.cpp
+    struct Asked;
+    Result<Asked> asked_of(const ExplanationRequest& request) const;
+    Result<proof::Walk> walk_now(const Asked& asked);
+    Result<proof::Walk> walk_planned(const Asked& asked, const ExplanationRequest& request);
+    proof::WalkScene scene_of(const Loaded& loaded, const Asked& asked) const;
 
     // controller_canary.cpp
     Result<ApplyReport> begin_canary(Candidate candidate, const ApplyRequest& request,

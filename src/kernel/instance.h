@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -102,6 +103,9 @@ class Instance {
     Result<void> end_canary();
     /// Interfaces whose packets a canary may take; empty when there is none.
     [[nodiscard]] std::vector<std::string> canary_interfaces() const;
+    /// Whether the client of this frame is in a canary's share of clients.
+    [[nodiscard]] Result<bool> is_canary_client(std::span<const std::uint8_t> frame,
+                                                double share) const;
 
     // All instances of a machine.
 

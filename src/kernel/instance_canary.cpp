@@ -10,11 +10,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <random>
 
 #include "kernel/bpffs.h"
+#include "kernel/canary_client.h"
 #include "kernel/generation_pins.h"
 #include "kernel/grace_period.h"
 #include "kernel/instance.h"
@@ -28,7 +28,6 @@ constexpr const char* kCanary = "slc_root_canary";
 constexpr const char* kHalfCanary = "slc_root_canary_new";
 constexpr const char* kKey = "canary_key";
 constexpr std::uint32_t kSlot = 1;
-constexpr double kWhole = 4294967296.0;  // 2^32: see struct slc_canary.
 
 bool exists(const std::string& path) {
     return ::access(path.c_str(), F_OK) == 0;
@@ -54,7 +53,7 @@ Result<BpfObject> Instance::load_canary_root(double share) const {
     slc_canary constants{};
     const std::string key = SLC_TRY(canary_key(), "root program");
     std::memcpy(constants.key, key.data(), sizeof constants.key);
-    constants.share = std::max<slc_u64>(1, static_cast<slc_u64>(std::llround(share * kWhole)));
+    constants.share = canary_share(share);
     BpfObject object = SLC_TRY(BpfObject::open(ObjectName::root_canary, isa_), "root program");
     SLC_CHECK(object.leave_out_map(".rodata.node"), "root program");
     SLC_CHECK(object.set_constants(".rodata.canary", &constants, sizeof constants), "root program");
@@ -123,6 +122,15 @@ Result<void> Instance::take_canary_back() {
     if (emptied != 0 && saved != ENOENT)
         return fail(sys_error(saved, "end canary: empty its slot"));
     return remove_pins(root_pin(kHalfCanary));
+}
+
+Result<bool> Instance::is_canary_client(std::span<const std::uint8_t> frame, double share) const {
+    slc_canary constants{};
+    const std::string key = SLC_TRY(canary_key(), "canary");
+    std::memcpy(constants.key, key.data(), sizeof constants.key);
+    const slc_u64 bound = canary_share(share);
+    const auto hash = canary_client_hash(frame, constants.key);
+    return bound >= canary_share(1) || (hash && *hash < bound);
 }
 
 std::vector<std::string> Instance::canary_interfaces() const {

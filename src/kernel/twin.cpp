@@ -268,6 +268,31 @@ void Twin::copy_flows(const FlowMap& flows) {
     count_used();
 }
 
+void Twin::copy_flow(const FlowMap& flows, std::uint64_t hash) {
+    is_clean_ = false;
+    const auto copy = [hash](const FlowTable* from, std::span<slc_flow_bucket> to) {
+        if (from == nullptr) return;
+        const std::uint32_t at = slc_flow_bucket_of(hash, from->geometry.log2);
+        copy_buckets(from->buckets().subspan(at, 1), to.subspan(at, 1));
+    };
+    copy(find_table(flows, node_.flow_log2, node_.flow_shift), this->flows());
+    if ((node_.features & SLC_FEATURE_FLOWS_OLD) != 0)
+        copy(find_table(flows, node_.flow_old_log2, node_.flow_old_shift), flows_old());
+}
+
+Result<void> Twin::copy_frags(const StateMaps& state) {
+    is_clean_ = false;
+    const auto to = frags_.records<slc_frag_bucket>(0, std::size_t{node_.frag_mask} + 1);
+    for (const auto& [name, fd] : state.current()) {
+        if (name != "slc_frags") continue;
+        // Another size would put them into other buckets.
+        if (state.frag_buckets() != to.size()) return {};
+        const auto from = SLC_TRY(MappedValue::map(fd, to.size_bytes(), "slc_frags"), "fragments");
+        std::memcpy(to.data(), from.records<slc_frag_bucket>(0, to.size()).data(), to.size_bytes());
+    }
+    return {};
+}
+
 /// As struct slc_account says: beyond its share a group takes from account 0.
 void Twin::count_used() {
     const auto groups = accounts();
@@ -317,8 +342,42 @@ Result<TwinAnswer> Twin::run(std::span<const std::uint8_t> frame, std::uint64_t 
     out.action = static_cast<int>(options.retval);
     out.answer = proof;
     out.frame.assign(out_.begin(), out_.begin() + options.data_size_out);
+    out.by_interface = options.ctx_in != nullptr;
     if (out.answer.answered == 0) return fail(Errc::internal, "a packet left without an answer");
     return out;
+}
+
+std::optional<RememberedFlow> Twin::flow(std::uint64_t hash, std::uint32_t group,
+                                         std::uint64_t clock_ns) const {
+    const auto find = [&](std::span<slc_flow_bucket> table, std::uint8_t log2, std::uint8_t shift,
+                          bool is_leaving) -> std::optional<RememberedFlow> {
+        if (table.empty()) return std::nullopt;
+        const auto tick = static_cast<std::uint32_t>(clock_ns >> shift);
+        for (const slc_u64 entry : table[slc_flow_bucket_of(hash, log2)].entry) {
+            const std::uint32_t member = SLC_FLOW_MEMBER_OF(entry);
+            const bool is_it = ((entry ^ hash) & SLC_FLOW_FINGERPRINT_MASK) == 0 &&
+                               slc_flow_is_alive(entry, tick) && member < members().size() &&
+                               members()[member].group == group &&
+                               (members()[member].flags & SLC_MEMBER_DOWN) == 0;
+            if (!is_it) continue;
+            const std::chrono::nanoseconds left{std::uint64_t{slc_flow_left(entry, tick)} << shift};
+            return RememberedFlow{member, SLC_FLOW_CLASS_OF(entry), left, is_leaving};
+        }
+        return std::nullopt;
+    };
+    if (const auto found = find(flows(), node_.flow_log2, node_.flow_shift, false)) return found;
+    return find(flows_old(), node_.flow_old_log2, node_.flow_old_shift, true);
+}
+
+std::uint64_t Twin::ring(std::uint32_t index) const {
+    return index < node_.rings ? live_.records<std::uint64_t>(0, node_.rings)[index] : 0;
+}
+
+const slc_template* Twin::header(std::uint32_t member, std::uint32_t variant) const {
+    if (member >= node_.members || variant >= SLC_VARIANTS) return nullptr;
+    const slc_u32 cell = members()[member].cell[variant];
+    if (cell == 0 || cell >= node_.templates) return nullptr;
+    return &live_.records<slc_template>(node_.templates_at, node_.templates)[cell];
 }
 
 }  // namespace sluice::kernel

@@ -11,7 +11,9 @@
 ///   clear_state() / copy_flows()
 ///   run(), run(), ...  with a clock of the caller's
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -27,6 +29,16 @@ struct TwinAnswer {
     int action = 0;  ///< XDP_*; see answer.rec.verdict too.
     slc_proof answer{};
     std::vector<std::uint8_t> frame;  ///< As it would leave.
+    bool by_interface = false;        ///< It was run as received by the interface asked for.
+};
+
+/// What a flow table knows of one flow.
+struct RememberedFlow {
+    std::uint32_t member = 0;
+    std::uint32_t flow_class = 0;  ///< enum slc_flow_class
+    std::chrono::nanoseconds left{0};
+    bool is_leaving = false;  ///< In the table that is being left.
+    bool operator==(const RememberedFlow&) const = default;
 };
 
 class Twin {
@@ -52,12 +64,25 @@ class Twin {
     Result<void> clear_state();
     /// Flows as they are remembered now, and what they use of shares.
     void copy_flows(const FlowMap& flows);
+    /// Those of one bucket, and nothing of shares: for a packet whose hash is known.
+    void copy_flow(const FlowMap& flows, std::uint64_t hash);
+    /// Fragments as they are remembered now.
+    Result<void> copy_frags(const StateMaps& state);
 
     /// `clock_ns`: CLOCK_MONOTONIC as the packet shall meet it. `ifindex` 0: any; an interface that
     /// the kernel's test run does not take, because it is gone or has no queue for XDP, is any too.
     /// Errors: invalid for a frame that no interface can receive.
     Result<TwinAnswer> run(std::span<const std::uint8_t> frame, std::uint64_t clock_ns,
                            std::uint32_t ifindex = 0);
+
+    // What the twin's tables say now.
+
+    /// The flow that packets of this hash and group follow; nothing when it is not remembered.
+    [[nodiscard]] std::optional<RememberedFlow> flow(std::uint64_t hash, std::uint32_t group,
+                                                     std::uint64_t clock_ns) const;
+    [[nodiscard]] std::uint64_t ring(std::uint32_t index) const;  ///< Its descriptor.
+    /// Null where the member is not resolved.
+    [[nodiscard]] const slc_template* header(std::uint32_t member, std::uint32_t variant) const;
 
  private:
     Result<void> copy_server_ids(const Generation& generation);
