@@ -119,6 +119,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     std::uint32_t sampled_one_in() const override;
     std::vector<Talker> talkers() override;
     Result<std::unique_ptr<CaptureSession>> capture(const CaptureRequest& request) override;
+    Result<void> end_capture(const std::string& name) override;
     Result<Explanation> explain(const ExplanationRequest& request) override;
     Configurations& configurations() override { return *this; }
 

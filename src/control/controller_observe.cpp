@@ -32,4 +32,8 @@ Result<std::unique_ptr<CaptureSession>> Controller::capture(const CaptureRequest
     return fail(Errc::unsupported, "capture");
 }
 
+Result<void> Controller::end_capture(const std::string&) {
+    return fail(Errc::not_found, "no capture is under way");
+}
+
 }  // namespace sluice::control

@@ -58,6 +58,7 @@ struct CaptureRequest {
     std::uint32_t one_in = 1;               ///< Of the packets that match.
     std::size_t buffer = std::size_t{32} << 20;
     std::string author;  ///< For the log: "uid 1000".
+    std::string name;    ///< By which end_capture() finds it; may be empty.
 };
 
 /// A capture under way; it ends with its last owner, and the data plane is then as before.
@@ -69,6 +70,8 @@ class CaptureSession {
     /// At most `limit` packets; how many there were.
     virtual std::size_t read(std::size_t limit, const OnEvent& on_event) = 0;
     virtual slc_tap_count counts() const = 0;
+    /// Takes no more packets, so that matched = read + lost + skipped once nothing is left to read.
+    virtual void stop() = 0;
     /// Of the generation that packets go through now.
     virtual std::shared_ptr<const observe::Names> names() const = 0;
     /// Empty, or why it is over before its owner said so: "the interface is gone".
@@ -87,6 +90,9 @@ class Observation {
     /// Errors: conflict while another capture is under way, or a canary; not_found and invalid for
     /// names; those of loading programs.
     virtual Result<std::unique_ptr<CaptureSession>> capture(const CaptureRequest& request) = 0;
+    /// The capture of this name, or any when it is empty, is stopped, and its ended() says so: its
+    /// reader comes to an end in order. Errors: not_found.
+    virtual Result<void> end_capture(const std::string& name) = 0;
     /// Nothing live is touched. Errors: invalid for a packet, or a configuration to compare with.
     virtual Result<Explanation> explain(const ExplanationRequest& request) = 0;
 };

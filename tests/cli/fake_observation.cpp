@@ -20,6 +20,10 @@ Result<std::unique_ptr<control::CaptureSession>> FakeObservation::capture(
     return fail(Errc::unsupported, "capture");
 }
 
+Result<void> FakeObservation::end_capture(const std::string&) {
+    return fail(Errc::not_found, "no capture is under way");
+}
+
 Result<control::Explanation> FakeObservation::explain(const control::ExplanationRequest&) {
     return fail(Errc::unsupported, "explain");
 }

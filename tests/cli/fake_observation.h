@@ -16,6 +16,7 @@ class FakeObservation : public control::Observation {
     std::vector<control::Talker> talkers() override;
     Result<std::unique_ptr<control::CaptureSession>> capture(
         const control::CaptureRequest& request) override;
+    Result<void> end_capture(const std::string& name) override;
     Result<control::Explanation> explain(const control::ExplanationRequest& request) override;
 };
 
