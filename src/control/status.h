@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "config/model.h"
 #include "control/configurations.h"
+#include "control/table_status.h"
 #include "observe/event_log.h"
 #include "plan/next_hop.h"
 
@@ -236,6 +237,8 @@ struct MapStatus {
         std::uint64_t hits = 0, misses = 0, inserts = 0;  ///< Groups only, these and below.
         std::uint64_t refused_full = 0, refused_ceiling = 0, held = 0;
         std::uint64_t ids_unknown = 0;  ///< Packets whose id named no backend.
+        /// Of its ceiling; groups only, those that are watched.
+        std::optional<observe::TableView> trend{};
     };
     std::string name;
     std::string kind;  ///< "generation", "live" or "state".
@@ -243,6 +246,7 @@ struct MapStatus {
     std::uint64_t capacity = 0;
     std::uint64_t bytes = 0;
     bool counted = false;  ///< `entries` is a count; else the map has no such notion.
+    std::optional<TableLife> life;  ///< Only of tables that fill and empty by themselves.
     std::vector<Use> classes;
     std::vector<Use> groups;
     std::chrono::milliseconds oldest{0};  ///< Since the last packet of the oldest live flow.
