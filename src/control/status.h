@@ -245,7 +245,7 @@ struct MapStatus {
     std::uint64_t entries = 0;
     std::uint64_t capacity = 0;
     std::uint64_t bytes = 0;
-    bool counted = false;  ///< `entries` is a count; else the map has no such notion.
+    bool counted = false;           ///< `entries` is a count; else the map has no such notion.
     std::optional<TableLife> life;  ///< Only of tables that fill and empty by themselves.
     std::vector<Use> classes;
     std::vector<Use> groups;
