@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "kernel/ethtool.h"
 #include "kernel/rtnetlink.h"
 
 namespace sluice::kernel {
@@ -56,12 +57,6 @@ inline constexpr std::uint64_t kXdpBasic = 1u << 0;     ///< ABORTED, DROP, PASS
 inline constexpr std::uint64_t kXdpRedirect = 1u << 1;  ///< REDIRECT from it.
 inline constexpr std::uint64_t kXdpNdoXmit = 1u << 2;   ///< REDIRECT to it.
 inline constexpr std::uint64_t kXdpRxSg = 1u << 5;      ///< Frames in several buffers.
-
-/// A device feature of ethtool. `fixed`: cannot be changed.
-struct OffloadState {
-    bool active = false;
-    bool fixed = false;
-};
 
 struct InterfaceFacts {
     std::string name;
