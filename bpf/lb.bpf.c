@@ -129,6 +129,8 @@ int slc_lb(struct xdp_md *ctx)
 {
     struct slc_pkt pkt = {};
 
+    if (slc_node.features & SLC_FEATURE_TAP)
+        slc_tap_enter(ctx);
     return slc_enter(ctx, &pkt);
 }
 

@@ -168,6 +168,7 @@ SLC_ASSERT_SIZE(struct slc_interface_counter, 64);
 #define SLC_FEATURE_PROOF (1u << 23)  /* a twin: the clock and the answer are in slc_proof_value */
 #define SLC_FEATURE_SAMPLE (1u << 24) /* one packet of 2^sample_log2 is kept in slc_samples */
 #define SLC_FEATURE_TAP (1u << 25)    /* somebody captures: packets go to slc_tap_events, too */
+#define SLC_FEATURE_UNCOUNTED (1u << 26) /* of benchmarks only: what counting costs */
 
 /* Constants of the program, in .rodata: the specialisation. */
 struct slc_node {

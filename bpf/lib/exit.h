@@ -8,6 +8,7 @@
 
 #include "lib/csum.h"
 #include "lib/note.h"
+#include "lib/tap.h"
 
 /* How many that makes, or 0 where there is no such counter. */
 SLC_INLINE __u64 slc_count(void *map, __u32 index, __u32 len)
@@ -18,6 +19,18 @@ SLC_INLINE __u64 slc_count(void *map, __u32 index, __u32 len)
         return 0;
     counter->bytes += len;
     return ++counter->packets;
+}
+
+/* What was decided for packets of this interface. */
+SLC_INLINE void slc_count_interface(const struct xdp_md *ctx, const struct slc_exit_record *rec)
+{
+    __u32 index = ctx->ingress_ifindex & (SLC_INTERFACE_ROWS - 1);
+    struct slc_interface_counter *counter = bpf_map_lookup_elem(&slc_interface_counters, &index);
+
+    if (!counter)
+        return;
+    counter->packets[rec->verdict & 3]++;
+    counter->bytes[rec->verdict & 3] += rec->len;
 }
 
 SLC_INLINE void slc_count_service(const struct slc_exit_record *rec)
@@ -36,11 +49,9 @@ SLC_INLINE void slc_count_service(const struct slc_exit_record *rec)
 }
 
 /* Customer, policy and mitigation: a node without any of them does not carry this. */
-SLC_INLINE void slc_count_owners(const struct slc_pkt *pkt)
+SLC_INLINE void slc_count_owners(const struct slc_exit_record *rec, __u64 features)
 {
-    const struct slc_exit_record *rec = &pkt->rec;
-
-    if (!SLC_HAS(OWNERS))
+    if (!(features & SLC_FEATURE_OWNERS))
         return;
     if (rec->customer)
         slc_count(&slc_customer_counters, rec->customer, rec->len);
@@ -54,9 +65,9 @@ SLC_INLINE void slc_count_owners(const struct slc_pkt *pkt)
 
 /* Whether packet number `nth` of its reason and family is written down. A twin's sample_log2 is 0:
  * one question for both, because every packet is asked. */
-SLC_INLINE int slc_is_noted(const struct slc_pkt *pkt, __u64 nth)
+SLC_INLINE int slc_is_noted(__u64 features, __u64 nth)
 {
-    if (!(pkt->features & (SLC_FEATURE_PROOF | SLC_FEATURE_SAMPLE)))
+    if (!(features & (SLC_FEATURE_PROOF | SLC_FEATURE_SAMPLE)))
         return 0;
     /* For the default the mask is an immediate, and neither shift nor comparison is left. */
     if (slc_node.sample_log2 == SLC_SAMPLE_USUAL_LOG2)
@@ -80,32 +91,98 @@ SLC_INLINE int slc_action(struct xdp_md *ctx, const struct slc_pkt *pkt, __u8 ve
     }
 }
 
-SLC_INLINE void slc_count_packet(struct xdp_md *ctx, const struct slc_pkt *pkt)
+/* Counts the packet; which of its reason and family it is. */
+SLC_INLINE __u64 slc_count_packet(const struct xdp_md *ctx, const struct slc_exit_record *rec,
+                                  __u64 features)
 {
-    const struct slc_exit_record *rec = &pkt->rec;
-    __u64 nth = slc_count(
+    __u64 nth;
+
+    if (features & SLC_FEATURE_UNCOUNTED)
+        return 1;
+    nth = slc_count(
         &slc_reason_counters,
         (__u32)rec->reason * SLC_FAMPROTO_COUNT + (rec->famproto & (SLC_FAMPROTO_COUNT - 1)),
         rec->len);
-
-    if (slc_is_noted(pkt, nth))
-        slc_note(ctx, SLC_NOTE_ARGUMENTS(pkt));
+    slc_count_interface(ctx, rec);
     if (rec->service)
         slc_count_service(rec);
     if (rec->member)
         slc_count(&slc_member_counters, rec->member, rec->len);
-    slc_count_owners(pkt);
+    slc_count_owners(rec, features);
+    return nth;
 }
 
-/* The same for what is dropped. There are dozens of places where that happens: inlined in each, it
- * would be a fifth of what the verifier walks, and the steady path be longer for it. */
-__noinline int slc_count_dropped(struct xdp_md *ctx, __u64 what, __u64 whom, __u64 owners,
-                                 __u64 size)
+/* Counts the packet, and writes down what is to be. */
+SLC_INLINE void slc_record_packet(struct xdp_md *ctx, const struct slc_pkt *pkt)
 {
-    struct slc_pkt pkt = {.features = slc_node.features, .hash = size >> 32};
+    __u64 nth = slc_count_packet(ctx, &pkt->rec, pkt->features);
 
-    slc_note_record(&pkt.rec, what, whom, owners, size);
-    slc_count_packet(ctx, &pkt);
+    if (slc_is_noted(pkt->features, nth))
+        slc_note(ctx, SLC_NOTE_ARGUMENTS(pkt));
+    if (SLC_HAS(TAP))
+        slc_tap_leave(ctx, SLC_NOTE_ARGUMENTS(pkt));
+}
+
+SLC_INLINE __u32 slc_drop_row(__u16 reason)
+{
+    switch (reason) {
+#define SLC_DROP_ROW(row, symbol) \
+    case SLC_REASON_##symbol:     \
+        return row;
+        SLC_DROP_REASONS(SLC_DROP_ROW)
+#undef SLC_DROP_ROW
+        default:
+            return 0;
+    }
+}
+
+/* 2^4 jiffies: 64 ms at 250 a second. */
+#define SLC_RARE_SHIFT 4
+
+/* Whether nothing dropped for this reason was written down by this CPU for a while. */
+SLC_INLINE int slc_is_rare(__u32 reason)
+{
+    __u64 *stamp = bpf_map_lookup_elem(&slc_drop_stamps, &reason);
+    __u64 now = bpf_jiffies64() >> SLC_RARE_SHIFT;
+
+    if (!stamp || *stamp == now)
+        return 0;
+    *stamp = now;
+    return 1;
+}
+
+/* Counts a packet that is dropped; what is to be added to `what` for slc_note, or 0: nothing. */
+__noinline __u64 slc_count_dropped(struct xdp_md *ctx, __u64 what, __u64 whom, __u64 owners,
+                                   __u64 size)
+{
+    struct slc_exit_record rec;
+    __u64 features = slc_node.features;
+    __u64 nth;
+
+    slc_note_record(&rec, what, whom, owners, size);
+    nth = slc_count_packet(ctx, &rec, features);
+    if (rec.service && !(features & SLC_FEATURE_UNCOUNTED))
+        slc_count(&slc_drop_counters, rec.service * SLC_DROP_ROWS + slc_drop_row(rec.reason),
+                  rec.len);
+    if (slc_is_noted(features, nth))
+        return SLC_NOTE_DUE;
+    if ((features & SLC_FEATURE_SAMPLE) && slc_is_rare(rec.reason))
+        return SLC_NOTE_DUE | SLC_NOTE_EXTRA;
+    return 0;
+}
+
+/* The same as slc_record_packet for what is dropped. There are dozens of places where that happens:
+ * inlined in each, it would be a fifth of what the verifier walks, and the steady path be longer
+ * for it. Nothing lies on its stack: slc_icmp's and slc_note's leave no room between them. */
+__noinline int slc_record_dropped(struct xdp_md *ctx, __u64 what, __u64 whom, __u64 owners,
+                                  __u64 size)
+{
+    __u64 due = slc_count_dropped(ctx, what, whom, owners, size);
+
+    if (due)
+        slc_note(ctx, what | due, whom, owners, size);
+    if (slc_node.features & SLC_FEATURE_TAP)
+        slc_tap_leave(ctx, what, whom, owners, size);
     return 0;
 }
 
@@ -125,14 +202,14 @@ SLC_INLINE int slc_exit(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 verdict, _
                         __u16 reason)
 {
     slc_decide(pkt, verdict, stage, reason);
-    slc_count_packet(ctx, pkt);
+    slc_record_packet(ctx, pkt);
     return slc_action(ctx, pkt, verdict);
 }
 
 SLC_INLINE int slc_drop(struct xdp_md *ctx, struct slc_pkt *pkt, __u8 stage, __u16 reason)
 {
     slc_decide(pkt, SLC_VERDICT_DROP, stage, reason);
-    slc_count_dropped(ctx, SLC_NOTE_ARGUMENTS(pkt));
+    slc_record_dropped(ctx, SLC_NOTE_ARGUMENTS(pkt));
     return XDP_DROP;
 }
 

@@ -9,12 +9,15 @@
  */
 
 #include "lib/proof.h"
+#include "lib/talkers.h"
 #include "stage/parse.h"
 
 /* The registers. */
 #define SLC_NOTE_WHAT(rec)                                                            \
     ((__u64)(rec)->verdict | (__u64)(rec)->stage << 4 | (__u64)(rec)->famproto << 8 | \
      (__u64)(rec)->reason << 16 | (__u64)(rec)->service << 32)
+#define SLC_NOTE_DUE (1ull << 13)   /* means nothing to slc_note */
+#define SLC_NOTE_EXTRA (1ull << 12) /* see SLC_SAMPLE_EXTRA */
 #define SLC_NOTE_PAIR(low, high) ((__u64)(low) | (__u64)(high) << 32)
 #define SLC_NOTE_ARGUMENTS(pkt)                                                        \
     SLC_NOTE_WHAT(&(pkt)->rec), SLC_NOTE_PAIR((pkt)->rec.member, (pkt)->rec.customer), \
@@ -128,10 +131,14 @@ SLC_INLINE void slc_sample_take(struct xdp_md *ctx, struct slc_pkt *pkt, __u64 w
     slc_note_record(&sample->rec, what, whom, owners, size);
     sample->time_ns = bpf_ktime_get_coarse_ns();
     sample->ifindex = ctx->ingress_ifindex;
+    sample->queue = (__u16)ctx->rx_queue_index;
+    sample->flags = what & SLC_NOTE_EXTRA ? SLC_SAMPLE_EXTRA : 0;
     sample->hash = (__u32)(size >> 32);
     l3_off = slc_sample_find(ctx, pkt, &sample->rec, &type_be);
     sample->cap_len = slc_sample_bytes(ctx, sample, l3_off);
     sample->proto_be = sample->cap_len ? type_be : 0;
+    if (!(what & SLC_NOTE_EXTRA))
+        slc_talker_heard(sample);
     asm volatile("" ::: "memory");
     *(volatile __u64 *)&sample->seq = seq;
 }

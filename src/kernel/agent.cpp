@@ -10,6 +10,7 @@
 
 #include "kernel/bpffs.h"
 #include "kernel/instruction_set.h"
+#include "kernel/stages.h"
 #include "kernel/state_maps.h"
 #include "kernel/tables.h"
 #include "plan/reasons.h"
@@ -46,10 +47,12 @@ Result<std::vector<AgentCounter>> read_counters(int fd) {
 
 /// Only what the agent's program refers to is made; the rest of maps.h is the balancer's.
 Result<void> leave_out_unused(BpfObject& object) {
-    for (const char* map : {"slc_port_ranges", "slc_frags", "slc_flows", "slc_flows_old",
-                            "slc_flow_counters", "slc_server_ids", "slc_limiters", "slc_scratch",
-                            "slc_stages", "slc_samples", "slc_sample_counts", "slc_proof_value"})
+    for (const char* map :
+         {"slc_port_ranges", "slc_frags", "slc_flows", "slc_flows_old", "slc_flow_counters",
+          "slc_server_ids", "slc_limiters", "slc_scratch", "slc_stages", "slc_samples",
+          "slc_sample_counts", "slc_proof_value", "slc_drop_stamps", "slc_talkers"})
         SLC_CHECK(object.leave_out_map(map), "agent");
+    for (const char* map : kTapMaps) SLC_CHECK(object.leave_out_map(map), "agent");
     return {};
 }
 

@@ -74,9 +74,31 @@ Result<void> leave_out_stages(BpfObject& object, const slc_node& node) {
     return {};
 }
 
-/// A twin has it (twin.h).
+/// What only a twin has (twin.h).
 Result<void> leave_out_proof(BpfObject& object) {
     return object.leave_out_map("slc_proof_value");
+}
+
+/// What only the programs of a tap have.
+Result<void> leave_out_tap(BpfObject& object) {
+    for (const char* map : kTapMaps) SLC_CHECK(object.leave_out_map(map), "load");
+    return {};
+}
+
+Result<void> use_tap(BpfObject& object, const TapMaps& tap, const slc_node& node) {
+    SLC_CHECK(object.reuse_map("slc_tap_events", tap.events_fd), "tap");
+    SLC_CHECK(object.reuse_map("slc_tap_counts", tap.counts_fd), "tap");
+    SLC_CHECK(object.reuse_map("slc_tap_scratches", tap.scratches_fd), "tap");
+    SLC_CHECK(object.set_constants(".rodata.tap", &tap.conditions, sizeof tap.conditions), "tap");
+    return object.set_node(&node, sizeof node);
+}
+
+/// Of load_code(): neither tables nor constants of what it is loaded over.
+bool is_of_programs(const std::string& map, const TapMaps* tap) {
+    const bool is_tap =
+        std::find(std::begin(kTapMaps), std::end(kTapMaps), map) != std::end(kTapMaps);
+    return map == "slc_stages" || map == "slc_next" || map == "slc_scratch" || is_tap ||
+           (tap != nullptr && map == kConstants);
 }
 
 Result<void> use_state(BpfObject& object, const StateMaps& state, const LoadOptions& options) {
@@ -98,6 +120,7 @@ Result<Generation> Generation::load(const plan::Image& image, const StateMaps& s
     SLC_CHECK(use_state(object, state, options), "load");
     SLC_CHECK(leave_out_stages(object, layout.node), "load");
     SLC_CHECK(leave_out_proof(object), "load");
+    SLC_CHECK(leave_out_tap(object), "load");
     SharedTables shared;
     if (options.share != nullptr && options.share_image != nullptr)
         shared = options.share->shared_with(image, *options.share_image, layout);
@@ -124,11 +147,17 @@ Result<Generation> Generation::load_code(const Generation& of, const StateMaps& 
     SLC_CHECK(leave_out_proof(object), "load");
     SLC_CHECK(use_state(object, state, options), "load");
     for (const auto& [name, fd] : of.maps_)
-        if (name != "slc_stages" && name != "slc_next" && name != "slc_scratch")
+        if (!is_of_programs(name, options.tap))
             SLC_CHECK(object.reuse_map(name.c_str(), fd.get()), "load");
-    SLC_CHECK(object.load(options.verbose_log), "load");
     Generation out;
     out.node_ = of.node_;
+    if (options.tap != nullptr) {
+        out.node_.features |= SLC_FEATURE_TAP;
+        SLC_CHECK(use_tap(object, *options.tap, out.node_), "load");
+    } else {
+        SLC_CHECK(leave_out_tap(object), "load");
+    }
+    SLC_CHECK(object.load(options.verbose_log), "load");
     SLC_CHECK(out.keep_descriptors(object), "load");
     SLC_CHECK(out.map_tables(of.plan_.size(), of.live_size_), "load");
     out.slots_used_ = of.slots_used_;

@@ -31,6 +31,14 @@ namespace sluice::kernel {
 
 class Generation;
 
+/// What the programs of a tap (tap.h) need besides.
+struct TapMaps {
+    slc_tap conditions{};
+    int events_fd = -1;
+    int counts_fd = -1;
+    int scratches_fd = -1;
+};
+
 struct LoadOptions {
     InstructionSet isa = InstructionSet::v3;
     std::string next;                    ///< bpffs path of the operator's own program, or empty.
@@ -38,7 +46,8 @@ struct LoadOptions {
     /// Immutable tables that would say the same are taken from it, with the image it was made of.
     const Generation* share = nullptr;
     const plan::Image* share_image = nullptr;
-    bool canary = false;  ///< Counts in the canary's counters.
+    bool canary = false;           ///< Counts in the canary's counters.
+    const TapMaps* tap = nullptr;  ///< load_code() only: with SLC_FEATURE_TAP.
 };
 
 class Generation : public Pinnable {

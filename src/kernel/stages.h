@@ -21,6 +21,10 @@ struct Stage {
     }
 };
 
+/// Maps and constants of a tap (tap.h); all other programs are loaded without them.
+inline constexpr const char* kTapMaps[] = {"slc_tap_events", "slc_tap_counts", "slc_tap_scratches",
+                                           ".rodata.tap"};
+
 inline constexpr std::uint32_t kForwards =
     SLC_FEATURE_IPIP | SLC_FEATURE_GRE | SLC_FEATURE_GUE | SLC_FEATURE_L2;
 inline constexpr Stage kStages[] = {

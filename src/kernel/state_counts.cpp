@@ -24,6 +24,9 @@ constexpr const char* kFlows = "slc_flow_counters";
 constexpr const char* kMembers = "slc_member_counters";
 constexpr const char* kCustomers = "slc_customer_counters";
 constexpr const char* kPolicies = "slc_policy_counters";
+constexpr const char* kInterfaces = "slc_interface_counters";
+constexpr const char* kDrops = "slc_drop_counters";
+constexpr std::uint32_t kBatch = 1024;  // Entries that one system call reads.
 
 /// Every counter is a record of 64-bit words, which are added up word by word.
 template <typename Value>
@@ -47,6 +50,27 @@ std::uint32_t map_id(int fd) {
     bpf_map_info info{};
     __u32 size = sizeof info;
     return ::bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
+}
+
+/// Calls `take(index, row)` with the values of all CPUs, for each entry: a batch a system call. A
+/// kernel that knows none for this map is asked for each.
+template <typename Take>
+void read_rows(int fd, std::uint32_t entries, std::size_t row_size, const Take& take) {
+    std::vector<std::uint32_t> keys(std::min(entries, kBatch));
+    std::vector<char> rows(keys.size() * row_size);
+    std::uint32_t done = 0;
+    std::uint32_t at = 0;
+    while (done < entries) {
+        std::uint32_t count = std::min(entries - done, kBatch);
+        const int error = ::bpf_map_lookup_batch(fd, done == 0 ? nullptr : &at, &at, keys.data(),
+                                                 rows.data(), &count, nullptr);
+        if (count == 0 || (error != 0 && errno != ENOENT)) break;
+        for (std::uint32_t i = 0; i < count; ++i) take(keys[i], rows.data() + i * row_size);
+        done += count;
+        if (error != 0) break;
+    }
+    for (std::uint32_t index = done; index < entries; ++index)
+        if (::bpf_map_lookup_elem(fd, &index, rows.data()) == 0) take(index, rows.data());
 }
 
 template <typename Value>
@@ -82,13 +106,13 @@ std::vector<Value> StateMaps::sum(const std::string& name, std::size_t set) cons
     if (found == sets_[set].end()) return out;
     for (const Epoch& epoch : found->second) {
         const std::size_t stride = (epoch.value_size + std::size_t{7}) / 8 * 8;
-        std::string row(stride * cpus(), '\0');
+        const std::size_t row_size = stride * cpus();
         out.resize(std::max<std::size_t>(out.size(), epoch.entries));
-        for (std::uint32_t index = 0; index < epoch.entries; ++index) {
-            if (::bpf_map_lookup_elem(epoch.fd.get(), &index, row.data()) != 0) continue;
-            for (std::size_t at = 0; at < row.size(); at += stride)
-                combine(out[index], row.data() + at, epoch.value_size, false);
-        }
+        read_rows(epoch.fd.get(), epoch.entries, row_size,
+                  [&](std::uint32_t index, const char* row) {
+                      for (std::size_t at = 0; at < row_size; at += stride)
+                          combine(out[index], row + at, epoch.value_size, false);
+                  });
     }
     return out;
 }
@@ -182,6 +206,18 @@ std::vector<slc_counter> StateMaps::customers() const {
 }
 std::vector<slc_counter> StateMaps::policies() const {
     return sum<slc_counter>(kPolicies);
+}
+
+std::vector<slc_interface_counter> StateMaps::interfaces() const {
+    return sum<slc_interface_counter>(kInterfaces);
+}
+std::vector<slc_counter> StateMaps::drops() const {
+    return sum<slc_counter>(kDrops);
+}
+
+int StateMaps::talkers_fd() const {
+    const auto found = sets_[0].find("slc_talkers");
+    return found == sets_[0].end() || found->second.empty() ? -1 : found->second.back().fd.get();
 }
 
 slc_counter StateMaps::member(std::uint32_t id) const {

@@ -51,14 +51,23 @@ constexpr StateKind kKinds[] = {
     {"slc_policy_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 64, Shorter::summed},
     {"slc_mitigation_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 64,
      Shorter::summed},
+    {"slc_interface_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_interface_counter), 0,
+     SLC_INTERFACE_ROWS, Shorter::summed},
+    {"slc_drop_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 256 * SLC_DROP_ROWS,
+     Shorter::summed},
     {"slc_limiters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_limiter), 0, 1, Shorter::copied},
     {"slc_sample_counts", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_u64), 0, 1, Shorter::copied},
+    {"slc_drop_stamps", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_u64), 0, kReasonRows,
+     Shorter::copied},
+    {"slc_talkers", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_talker_bucket), 0, SLC_TALKER_BUCKETS,
+     Shorter::copied},
     {"slc_frags", BPF_MAP_TYPE_ARRAY, sizeof(slc_frag_bucket), BPF_F_MMAPABLE, 0, Shorter::refused},
 };
 
 std::uint32_t wanted_entries(const StateKind& kind, const StateSizes& sizes) {
     const std::string name = kind.name;
     if (name == "slc_service_counters" || name == "slc_flow_counters") return sizes.services;
+    if (name == "slc_drop_counters") return sizes.services * SLC_DROP_ROWS;
     if (name == "slc_member_counters") return sizes.members;
     if (name == "slc_customer_counters") return sizes.customers;
     if (name == "slc_policy_counters") return sizes.policies;

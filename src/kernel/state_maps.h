@@ -110,6 +110,12 @@ class StateMaps {
     [[nodiscard]] std::vector<slc_counter> customers() const;
     [[nodiscard]] std::vector<slc_counter> policies() const;
     [[nodiscard]] std::vector<slc_flow_counter> flow_counters() const;  ///< By service id.
+    /// By ifindex modulo SLC_INTERFACE_ROWS.
+    [[nodiscard]] std::vector<slc_interface_counter> interfaces() const;
+    /// service id * SLC_DROP_ROWS + row of SLC_DROP_REASONS; row 0: all other reasons.
+    [[nodiscard]] std::vector<slc_counter> drops() const;
+    /// A map of slc_talker_bucket, one for each CPU (talkers of all generations).
+    [[nodiscard]] int talkers_fd() const;
 
     /// Size of each map in use, for `sluice map list`.
     struct Size {

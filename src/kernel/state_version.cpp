@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/state_version.h"
 
+#include <unistd.h>
+
 #include <charconv>
 
+#include "kernel/bpffs.h"
 #include "kernel/pinned_text.h"
 #include "sluice/types.h"
 
@@ -34,7 +37,9 @@ Result<unsigned> read_version(const std::string& directory) {
 }  // namespace
 
 Result<void> check_state_version(const std::string& directory) {
-    if (directory.empty()) return {};
+    if (directory.empty() || ::access(directory.c_str(), F_OK) != 0) return {};
+    // Marked before anything else is pinned: a start that is killed half-way leaves no riddle.
+    if (list_pins(directory).empty()) return mark_state_version(directory);
     const unsigned version = SLC_TRY(read_version(directory), "state");
     if (version <= SLC_ABI_VERSION && version + 1 >= SLC_ABI_VERSION) return {};
     return fail(Errc::conflict,

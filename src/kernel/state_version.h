@@ -17,7 +17,8 @@
 namespace sluice::kernel {
 
 /// Reads this version's state and that of the one before. Errors: conflict, with the version that
-/// wrote it. Nothing pinned, or an empty name, is no error.
+/// wrote it. An empty name, or a directory that is not there, is no error; one without any pin gets
+/// this version's mark.
 Result<void> check_state_version(const std::string& directory);
 /// When all of it has been opened.
 Result<void> mark_state_version(const std::string& directory);

@@ -78,6 +78,7 @@ Result<Twin> Twin::load(const Generation& generation, const StateMaps& /*state*/
     out.node_.sample_log2 = 0;  // Every packet is answered.
     SLC_CHECK(out.share_maps(generation), "twin");
     SLC_CHECK(out.size_maps(generation), "twin");
+    for (const char* map : kTapMaps) SLC_CHECK(out.object_.leave_out_map(map), "twin");
     for (const Stage& stage : kStages)
         if (!stage.needed(out.node_))
             SLC_CHECK(out.object_.leave_out_program(stage.program), "twin");

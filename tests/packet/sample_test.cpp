@@ -23,11 +23,12 @@ std::unique_ptr<Bench> sampling(std::uint8_t log2) {
     return bench ? std::move(*bench) : nullptr;
 }
 
-/// How many samples there are of each reason.
-std::map<std::string, int> counted(const Bench& bench) {
+/// How many samples there are of each reason: regular ones, or those beside them.
+std::map<std::string, int> counted(const Bench& bench, bool is_extra = false) {
     std::map<std::string, int> out;
     for (const slc_sample& sample : bench.samples())
-        ++out[label_of(static_cast<Reason>(sample.rec.reason))];
+        if (((sample.flags & SLC_SAMPLE_EXTRA) != 0) == is_extra)
+            ++out[label_of(static_cast<Reason>(sample.rec.reason))];
     return out;
 }
 
@@ -44,6 +45,28 @@ TEST(Sampler, KeepsOnePacketOfSoManyForEachReason) {
     EXPECT_EQ(counted(*bench), want);
     (void)bench->run((eth() / ip4({.dst = "192.0.2.99"}) / tcp()).bytes());
     EXPECT_EQ(counted(*bench), want);
+}
+
+TEST(Sampler, SeesADropThatIsRare) {
+    const auto bench = sampling(20);
+    ASSERT_TRUE(bench);
+    (void)bench->run((eth() / ip4() / tcp({.flags = 0})).bytes());
+    (void)bench->run((eth() / ip4() / tcp()).bytes());
+    (void)bench->run((eth() / ip4({.dst = "192.0.2.99"}) / tcp()).bytes());
+    const std::map<std::string, int> want{{"tcp_flags_invalid", 1}};
+    EXPECT_EQ(counted(*bench, true), want) << "and nothing that was no drop";
+    EXPECT_TRUE(counted(*bench).empty());
+}
+
+TEST(Sampler, WritesAFloodOfOneReasonDownOnlyNowAndThen) {
+    constexpr int kPackets = 2000;
+    const auto bench = sampling(20);
+    ASSERT_TRUE(bench);
+    for (int i = 0; i < kPackets; ++i)
+        (void)bench->run((eth() / ip4() / tcp({.flags = 0})).bytes());
+    const int extra = counted(*bench, true).at("tcp_flags_invalid");
+    EXPECT_GE(extra, 1);
+    EXPECT_LT(extra, kPackets / 4);
 }
 
 TEST(Sampler, TheOldestGiveWay) {

@@ -63,6 +63,8 @@ class StateMapsTest : public testing::Test {
     /// A map as another version would have left it.
     UniqueFd leave(const std::string& name, bpf_map_type type, std::uint32_t value_size,
                    std::uint32_t entries) {
+        const std::string mark = "{\"abi\":" + std::to_string(SLC_ABI_VERSION - 1) + "}";
+        EXPECT_TRUE(write_pinned_text(pin("meta"), mark));
         UniqueFd fd(::bpf_map_create(type, "left", 4, value_size, entries, nullptr));
         EXPECT_TRUE(make_pin(fd.get(), pin(name)));
         return fd;
@@ -216,6 +218,12 @@ TEST_F(StateMapsTest, fragments_and_flows_of_another_layout_are_refused) {
     }
 }
 
+TEST_F(StateMapsTest, a_start_that_is_killed_half_way_has_marked_its_state) {
+    ASSERT_TRUE(FlowMap::open(directory_, {6, 28}));
+    ASSERT_FALSE(read_pinned_text(pin("meta"))->empty());
+    EXPECT_TRUE(StateMaps::open(directory_, small_sizes()));
+}
+
 TEST_F(StateMapsTest, state_says_its_version_and_a_later_one_is_refused_by_it) {
     {
         StateMaps state = open();
@@ -223,9 +231,12 @@ TEST_F(StateMapsTest, state_says_its_version_and_a_later_one_is_refused_by_it) {
     }
     const std::string now = "{\"abi\":" + std::to_string(SLC_ABI_VERSION) + "}";
     EXPECT_EQ(*read_pinned_text(pin("meta")), now);
-    ASSERT_TRUE(remove_pins(pin("meta")));
-    EXPECT_EQ(open().services()[kService].packets, 5u) << "the version before wrote no mark";
+    const std::string before = "{\"abi\":" + std::to_string(SLC_ABI_VERSION - 1) + "}";
+    ASSERT_TRUE(write_pinned_text(pin("meta"), before));
+    EXPECT_EQ(open().services()[kService].packets, 5u);
     EXPECT_EQ(*read_pinned_text(pin("meta")), now);
+    ASSERT_TRUE(remove_pins(pin("meta")));
+    EXPECT_EQ(refusal().code, Errc::conflict) << "no version since 3 leaves no mark";
     for (const int version : {SLC_ABI_VERSION + 1, SLC_ABI_VERSION - 2, SLC_ABI_VERSION + 100}) {
         ASSERT_TRUE(write_pinned_text(pin("meta"), "{\"abi\":" + std::to_string(version) + "}"));
         const Error error = refusal();
