@@ -178,7 +178,7 @@ SYNONYMS = {
     r"virtual servers?|vservers?|virtual services?|front-?ends?": "service",
     r"virtual ip( address(es)?)?": "VIP",
     r"tenants?": "customer",
-    r"drop codes?|drop reasons?|reason codes?": "reason",
+    r"drop codes?|drop reasons?(?!=)|reason codes?": "reason",
     r"hash rings?|hashrings?|lookup tables?": "ring",
     r"pools? of backends?|backend pools?|server pools?": "group",
     r"whitelist\w*|blacklist\w*": "allow or block",
@@ -189,6 +189,7 @@ SYNONYMS = {
       bad=[("docs/a.md", "each Realserver\n"), ("src/a.cpp", "// the tenant's\n"),
            ("cli/a.cpp", '"drop reason"\n')],
       good=[("docs/a.md", "each backend is really a server\n"),
+            ("docs/b.md", "verdict=drop reason=no_such_port\n"),
             ("docs/glossary.md", "| backend | real server |\n")])
 def glossary(file):
     if file.under("tests/style") or file.name.endswith("glossary.md") or file.under("docs/adr"):
