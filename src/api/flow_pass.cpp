@@ -15,8 +15,9 @@ Result<void> FlowPass::step(control::NodeView& node) {
     if (!page) return fail(std::move(page).error());
     cursor_ = page->next;
     done_ = page->done;
-    if (!is_list()) {
+    if (!is_chunked()) {
         matched_ += page->matched;
+        if (done_) piece_ = summary();
         return {};
     }
     for (const control::FlowRecord& record : page->records) {
@@ -34,12 +35,17 @@ void FlowPass::put(const control::FlowRecord& record) {
         group_ = record.group;
         group_json_ = json_string(record.group);
     }
-    fmt::format_to(std::back_inserter(lines_),
+    fmt::format_to(std::back_inserter(piece_),
                    R"({{"schema_version":{},"group":{},"address":"{}","class":"{}","age_ms":{},)"
                    R"("expires_ms":{},"bucket":{},"fingerprint":"{:09x}"}})"
                    "\n",
                    kSchemaVersion, group_json_, record.backend.text(), name_of(record.flow_class),
                    record.age.count(), record.expires.count(), record.bucket, record.fingerprint);
+}
+
+std::vector<LogField> FlowPass::log_fields() const {
+    if (action_ != control::FlowAction::purge) return {};
+    return {{"purged", std::to_string(matched_)}};
 }
 
 std::string FlowPass::summary() const {

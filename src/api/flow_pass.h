@@ -9,37 +9,33 @@
 #include <string>
 
 #include "api/query.h"
+#include "api/stream.h"
 #include "base/result.h"
 #include "control/status.h"
 
 namespace sluice::api {
 
-class FlowPass {
+class FlowPass : public Stream {
  public:
     FlowPass(FlowRequest request, control::FlowAction action)
         : request_(std::move(request)), action_(action) {}
 
     /// Errors are the node's. After one, and after done(), nothing more may be asked.
-    Result<void> step(control::NodeView& node);
-
-    [[nodiscard]] control::FlowAction action() const { return action_; }
-    [[nodiscard]] bool is_list() const { return action_ == control::FlowAction::list; }
-    [[nodiscard]] bool done() const { return done_; }
-    [[nodiscard]] std::uint64_t matched() const { return matched_; }
-    /// Lists: what the steps since the last call found, one JSON document a line.
-    std::string take_lines() { return std::exchange(lines_, {}); }
-    /// Else: the answer, when done.
-    [[nodiscard]] std::string summary() const;
+    Result<void> step(control::NodeView& node) override;
+    [[nodiscard]] bool done() const override { return done_; }
+    /// Lists: one JSON document a line. Else the answer is how many there were.
+    [[nodiscard]] bool is_chunked() const override { return action_ == control::FlowAction::list; }
+    [[nodiscard]] std::vector<LogField> log_fields() const override;
 
  private:
     void put(const control::FlowRecord& record);
+    [[nodiscard]] std::string summary() const;
 
     FlowRequest request_;
     control::FlowAction action_;
     std::uint64_t cursor_ = 0;
     std::uint64_t matched_ = 0;
     bool done_ = false;
-    std::string lines_;
     std::string group_;  ///< Of the last line, and how JSON writes it.
     std::string group_json_;
 };

@@ -10,8 +10,11 @@
 #include "api/config_request.h"
 #include "api/config_routes.h"
 #include "api/flow_json.h"
+#include "api/flow_pass.h"
 #include "api/json.h"
+#include "api/node_routes.h"
 #include "api/routes_of.h"
+#include "api/table_json.h"
 #include "api/tuple.h"
 
 namespace sluice::api {
@@ -125,7 +128,7 @@ Response flows(NodeView& node, const FlowPage& page, std::string_view query) {
         if (!name) return bad_target(name.error());
     }
     Response out;
-    out.pass = std::make_unique<FlowPass>(std::move(*request), page.action);
+    out.stream = std::make_unique<FlowPass>(std::move(*request), page.action);
     return out;
 }
 
@@ -166,6 +169,7 @@ constexpr Page kPages[] = {
     {"/api/v1/services", services},
     {"/api/v1/backends", backends},
     {"/api/v1/node", node_page},
+    {"/api/v1/node/drops", node_drops},
     {"/api/v1/reasons", reasons},
     {"/api/v1/config", config},
     {"/api/v1/maps", maps},

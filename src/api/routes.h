@@ -7,6 +7,7 @@
 ///   GET   /livez                          the process answers
 ///   GET   /readyz                         a generation is in force
 ///   GET   /api/v1/status | services[/NAME] | backends | node | reasons | config | maps
+///   GET   /api/v1/node/drops              where packets got lost (api/node_routes.h)
 ///   GET   /api/v1/backends/OWNER/ADDRESS  one backend and the change it is in
 ///   PATCH /api/v1/backends/OWNER/ADDRESS  an order for it (api/backend_order.h)
 ///   GET   /api/v1/flows[/count]?...       remembered flows, one a line; or how many
@@ -21,28 +22,31 @@
 #include <string>
 #include <string_view>
 
-#include "api/flow_pass.h"
 #include "api/query.h"
+#include "api/stream.h"
 #include "base/result.h"
 #include "control/status.h"
 
 namespace sluice::api {
 
 struct Request {
-    std::string method;  ///< "GET".
-    std::string target;  ///< As received: percent-encoded, with its query.
-    std::string body;    ///< PATCH and the requests about configurations read it.
-    std::string peer{};  ///< Who asks, when a request does not say it: "uid 1000".
+    std::string method;           ///< "GET".
+    std::string target;           ///< As received: percent-encoded, with its query.
+    std::string body;             ///< PATCH and the requests about configurations read it.
+    std::string peer{};           ///< Who asks, when a request does not say it: "uid 1000".
+    std::string accept{};         ///< The header; empty: none.
+    std::string last_event_id{};  ///< Likewise: where a client of server-sent events was.
 };
 
 struct Response {
     unsigned status = 200;
-    std::string body;           ///< JSON.
+    std::string body;  ///< Of `content_type`.
+    std::string content_type = "application/json";
     std::string allow;          ///< With status 405: the methods that would be right.
     bool reload_after = false;  ///< The node is to be reloaded when this answer is on its way.
     std::string order;          ///< What was ordered, for the log; empty: nothing.
     /// Set: the answer is made in steps, and nothing above counts.
-    std::unique_ptr<FlowPass> pass;
+    std::unique_ptr<Stream> stream;
 };
 
 Response answer(const Request& request, control::NodeView& node);

@@ -36,12 +36,14 @@ using boost::system::error_code;
 using Protocol = asio::local::stream_protocol;
 using Clock = std::chrono::steady_clock;
 
+constexpr std::string_view kJsonLines = "application/x-ndjson";
+
 /// What a stream begins with. It ends with the connection: no more requests come behind it.
-std::string stream_head(bool is_chunked) {
+std::string stream_head(std::string_view content_type, bool is_chunked) {
     return fmt::format(
-        "HTTP/1.1 200 OK\r\nServer: sluiced/{}\r\nContent-Type: application/x-ndjson\r\n"
+        "HTTP/1.1 200 OK\r\nServer: sluiced/{}\r\nContent-Type: {}\r\nCache-Control: no-store\r\n"
         "{}Connection: close\r\n\r\n",
-        sluice::version(), is_chunked ? "Transfer-Encoding: chunked\r\n" : "");
+        sluice::version(), content_type, is_chunked ? "Transfer-Encoding: chunked\r\n" : "");
 }
 
 }  // namespace
@@ -60,7 +62,7 @@ struct Server::Impl {
     void accept();
     void on_waiting();
     void ended() { accept(); }
-    /// One step of this connection's pass, when its turn comes.
+    /// One step of this connection's stream, when its turn comes.
     void step_soon(std::shared_ptr<Connection> connection);
     void ask_turn();
 
@@ -74,19 +76,21 @@ struct Server::Impl {
     std::deque<std::shared_ptr<Connection>> stepping;
     bool accepting = false;
     bool is_turn_asked = false;
+    std::size_t live_streams = 0;
     std::uint64_t large_bodies = 0;  ///< Bytes that requests have been given room for.
     /// Handlers that asio holds look here first: they may outlive the server, not its loop.
     std::shared_ptr<Impl*> self = std::make_shared<Impl*>(this);
 };
 
 /// One client: reads a request, answers, and again, until it closes, errs or takes too long. At any
-/// time one thing is under way: a read, a write, or a step of a pass that is to come.
+/// time one thing is under way: a read, a write, or a step of a stream that is to come, at once or
+/// after a pause.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
     Connection(Protocol::socket socket, Server::Impl& server)
-        : stream_(std::move(socket)), server_(&server) {
+        : socket_(std::move(socket)), server_(&server), pause_(server.loop.impl().context) {
         socklen_t len = sizeof peer_;
-        if (::getsockopt(stream_.socket().native_handle(), SOL_SOCKET, SO_PEERCRED, &peer_, &len) !=
+        if (::getsockopt(socket_.socket().native_handle(), SOL_SOCKET, SO_PEERCRED, &peer_, &len) !=
             0)
             peer_ = {0, static_cast<uid_t>(-1), static_cast<gid_t>(-1)};
     }
@@ -95,18 +99,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
         parser_.emplace();
         parser_->header_limit(server_->options.max_header_len);
         parser_->body_limit(boost::none);  // Until the head has said what the body is for.
-        stream_.expires_after(server_->options.read_timeout);
+        socket_.expires_after(server_->options.read_timeout);
         waits_since_ = Clock::now();
         http::async_read_header(
-            stream_, buffer_, *parser_,
+            socket_, buffer_, *parser_,
             [self = shared_from_this()](error_code error, std::size_t) { self->on_head(error); });
     }
 
     /// The server is going away: no more of its members may be touched.
     void abandon() {
-        if (pass_) end_pass(false);
+        if (stream_) end_stream(false);
         server_ = nullptr;
-        stream_.close();
+        pause_.cancel();
+        socket_.close();
     }
 
     void step();
@@ -116,7 +121,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     [[nodiscard]] std::optional<Clock::time_point> waits_since() const { return waits_since_; }
 
  private:
-    using Stream =
+    using Socket =
         beast::basic_stream<Protocol, asio::any_io_executor, beast::unlimited_rate_policy>;
 
     void on_head(error_code error) {
@@ -135,7 +140,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         parser_->body_limit(most);
         waits_since_ = Clock::now();
         http::async_read(
-            stream_, buffer_, *parser_,
+            socket_, buffer_, *parser_,
             [self = shared_from_this()](error_code failed, std::size_t) { self->on_read(failed); });
     }
 
@@ -156,18 +161,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
             return;
         }
         auto& message = parser_->get();
-        request_ = {std::string(message.method_string()), std::string(message.target()),
-                    std::move(message.body()), fmt::format("uid {}", peer_.uid)};
+        request_ = {std::string(message.method_string()),
+                    std::string(message.target()),
+                    std::move(message.body()),
+                    fmt::format("uid {}", peer_.uid),
+                    std::string(message[http::field::accept]),
+                    std::string(message["Last-Event-ID"])};
         Response response = answer(request_, server_->node);
         request_.body = {};  // Of its length nothing stays.
         leave_room();
         version_ = message.version();
-        if (response.pass) {
-            pass_ = std::move(response.pass);
-            has_head_ = false;
-            server_->step_soon(shared_from_this());
-            return;
-        }
+        if (response.stream) return begin_stream(std::move(response.stream));
         std::vector<LogField> fields;
         if (!response.order.empty()) fields.push_back({"order", response.order});
         log_request(std::to_string(response.status), fields);
@@ -188,43 +192,95 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     /// Gone for good: a peer that has only ended its own half still takes the answer.
     [[nodiscard]] bool peer_left() {
-        pollfd entry{stream_.socket().native_handle(), 0, 0};
+        pollfd entry{socket_.socket().native_handle(), 0, 0};
         return ::poll(&entry, 1, 0) == 1;
     }
 
-    /// The pass is over: all of it, or as far as it came.
-    void end_pass(bool is_whole) {
-        std::vector<LogField> fields;
-        if (pass_->action() == control::FlowAction::purge)
-            fields.push_back({"purged", std::to_string(pass_->matched())});
-        if (!is_whole) fields.push_back({"ended", "early"});
-        log_request("200", fields);
-        pass_.reset();
+    void begin_stream(std::unique_ptr<Stream> stream) {
+        if (stream->is_live() && server_->live_streams >= server_->options.max_live_streams) {
+            const Error error = make_error(
+                Errc::limit,
+                fmt::format("{} streams are being followed already", server_->live_streams),
+                "each 'sluice observe', 'sluice capture' and 'sluice events --follow' is one");
+            log_request(std::to_string(status_of(error.code)), {});
+            return write(error_response(error, status_of(error.code)), false);
+        }
+        stream_ = std::move(stream);
+        if (stream_->is_live()) ++server_->live_streams;
+        content_type_ = stream_->content_type();
+        has_head_ = false;
+        sent_at_ = Clock::now();
+        watch_peer();
+        server_->step_soon(shared_from_this());
     }
 
-    void refuse_pass(const Error& error) {
+    /// A peer that is gone for good ends its stream, also one that has nothing to send.
+    void watch_peer() {
+        if (std::exchange(is_watched_, true)) return;
+        socket_.socket().async_wait(Protocol::socket::wait_error,
+                                    [self = shared_from_this()](error_code error) {
+                                        self->is_watched_ = false;
+                                        if (error || self->server_ == nullptr) return;
+                                        if (self->stream_) self->close();
+                                    });
+    }
+
+    void drop_stream() {
+        if (stream_->is_live()) --server_->live_streams;
+        stream_.reset();
+    }
+
+    /// The stream is over: all of it, or as far as it came.
+    void end_stream(bool is_whole) {
+        std::vector<LogField> fields = stream_->log_fields();
+        if (!is_whole) fields.push_back({"ended", "early"});
+        log_request("200", fields);
+        drop_stream();
+    }
+
+    void refuse_stream(const Error& error) {
         const unsigned status = status_of(error.code);
         const bool is_begun = has_head_;
-        pass_.reset();
+        drop_stream();
         log_request(std::to_string(status), {});
         if (!is_begun) return write(error_response(error, status), false);
         // Too late for a status: the error is the last line, and the end of the stream is missing.
         is_last_ = true;
-        write_piece(error_json(error) + "\n", false);
+        write_piece(content_type_ == kJsonLines ? error_json(error) + "\n" : std::string(), false);
+    }
+
+    /// Nothing to send: again in a while, or at once but after whoever else waits.
+    void rest() {
+        // Who follows something is told at once that it does.
+        if (stream_->is_live() && !has_head_) return write_piece({}, false);
+        const auto now = Clock::now();
+        if (now - sent_at_ >= server_->options.keep_alive) {
+            const std::string sign = stream_->keep_alive();
+            sent_at_ = now;
+            if (!sign.empty()) return write_piece(sign, false);
+        }
+        const auto pause = std::min(stream_->pause(), server_->options.keep_alive);
+        if (pause <= std::chrono::milliseconds(0)) return server_->step_soon(shared_from_this());
+        pause_.expires_after(pause);
+        pause_.async_wait([self = shared_from_this()](error_code error) {
+            if (error || self->server_ == nullptr || !self->stream_) return;
+            self->server_->step_soon(self);
+        });
     }
 
     void write_piece(const std::string& lines, bool is_end) {
         const bool is_chunked = version_ != 10;
-        piece_ = std::exchange(has_head_, true) ? std::string() : stream_head(is_chunked);
+        piece_ =
+            std::exchange(has_head_, true) ? std::string() : stream_head(content_type_, is_chunked);
         if (!is_chunked)
             piece_ += lines;
         else if (!lines.empty())
             piece_ += fmt::format("{:x}\r\n{}\r\n", lines.size(), lines);
         if (is_chunked && is_end) piece_ += "0\r\n\r\n";
-        stream_.expires_after(server_->options.stream_timeout);
-        waits_since_ = Clock::now();
+        socket_.expires_after(server_->options.stream_timeout);
+        waits_since_ = sent_at_ = Clock::now();
         asio::async_write(
-            stream_, asio::buffer(piece_),
+            socket_, asio::buffer(piece_),
             [self = shared_from_this()](error_code error, std::size_t) { self->on_piece(error); });
     }
 
@@ -267,15 +323,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
         answer_.version(version_ == 10 ? 10 : 11);  // What a peer made up is not repeated.
         answer_.result(response.status);
         answer_.set(http::field::server, std::string("sluiced/") + sluice::version());
-        answer_.set(http::field::content_type, "application/json");
+        answer_.set(http::field::content_type, response.content_type);
         if (!response.allow.empty()) answer_.set(http::field::allow, response.allow);
         answer_.keep_alive(keep_alive);
         answer_.body() = std::move(response.body);
         answer_.prepare_payload();
-        stream_.expires_after(server_->options.write_timeout);
+        socket_.expires_after(server_->options.write_timeout);
         waits_since_ = Clock::now();
         http::async_write(
-            stream_, answer_,
+            socket_, answer_,
             [self = shared_from_this()](error_code error, std::size_t) { self->on_write(error); });
     }
 
@@ -288,7 +344,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
             read();
     }
 
-    Stream stream_;
+    Socket socket_;
     Server::Impl* server_;
     ucred peer_{};
     beast::flat_buffer buffer_;
@@ -298,36 +354,42 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Request request_;         ///< The last one, without what a peer may still send.
     std::uint64_t room_ = 0;  ///< Of this request's body, if it is a large one.
     unsigned version_ = 11;
-    std::unique_ptr<FlowPass> pass_;
-    std::string piece_;      ///< Of the stream, on its way.
-    bool has_head_ = false;  ///< The stream has begun.
-    bool is_last_ = false;   ///< Nothing comes behind `piece_`.
+    std::unique_ptr<Stream> stream_;
+    std::string content_type_;   ///< Of the stream.
+    asio::steady_timer pause_;   ///< Until the stream is asked again.
+    Clock::time_point sent_at_;  ///< The stream's last piece.
+    std::string piece_;          ///< Of the stream, on its way.
+    bool has_head_ = false;      ///< The stream has begun.
+    bool is_last_ = false;       ///< Nothing comes behind `piece_`.
+    bool is_watched_ = false;    ///< The peer's leaving is waited for.
 };
 
 void Connection::step() {
-    if (server_ == nullptr || !pass_) return;
+    if (server_ == nullptr || !stream_) return;
     if (peer_left()) return close();
-    const auto done = pass_->step(server_->node);
-    if (!done) return refuse_pass(done.error());
-    if (!pass_->is_list()) {
-        if (!pass_->done()) return server_->step_soon(shared_from_this());
+    const auto stepped = stream_->step(server_->node);
+    if (!stepped) return refuse_stream(stepped.error());
+    const bool is_done = stream_->done();
+    if (!stream_->is_chunked()) {
+        if (!is_done) return rest();
         Response response;
-        response.body = pass_->summary();
-        end_pass(true);
+        response.body = stream_->take();
+        end_stream(true);
         return write(std::move(response), parser_->get().keep_alive());
     }
-    const std::string lines = pass_->take_lines();
-    is_last_ = pass_->done();
-    if (lines.empty() && !is_last_) return server_->step_soon(shared_from_this());
-    if (is_last_) end_pass(true);
-    write_piece(lines, is_last_);
+    const std::string piece = stream_->take();
+    if (piece.empty() && !is_done) return rest();
+    is_last_ = is_done;
+    if (is_done) end_stream(true);
+    write_piece(piece, is_done);
 }
 
 void Connection::close() {
-    if (pass_) end_pass(false);
+    if (stream_) end_stream(false);
     error_code ignored;
-    stream_.socket().shutdown(Protocol::socket::shutdown_both, ignored);
-    stream_.close();
+    socket_.socket().shutdown(Protocol::socket::shutdown_both, ignored);
+    socket_.close();
+    pause_.cancel();
     leave_room();
     Server::Impl* server = std::exchange(server_, nullptr);
     server->connections.erase(shared_from_this());

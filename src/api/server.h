@@ -15,8 +15,10 @@
 /// a body must say its length in front, and all that are being received or answered at one time
 /// share `max_large_bodies`; who finds no room is told so at once.
 ///
-/// What takes many steps (api/flow_pass.h) takes one of them in a turn of the loop, whoever and how
-/// many ask, and stops when its client leaves.
+/// What takes many steps (api/stream.h) takes one of them in a turn of the loop, whoever and how
+/// many ask, and stops when its client leaves. A stream that has nothing to send for now rests on a
+/// timer: it costs nothing, is not taken for a peer that lets the server wait, and holds its
+/// connection; so streams that go on until their client leaves share `max_live_streams`.
 
 #include <chrono>
 #include <cstddef>
@@ -42,6 +44,9 @@ struct ServerOptions {
     /// For a client of a stream to take the next piece: a person may be reading it.
     std::chrono::milliseconds stream_timeout{600'000};
     std::chrono::milliseconds patience{1'000};
+    std::size_t max_live_streams = 16;
+    /// A live stream that has nothing to say says so after this long.
+    std::chrono::milliseconds keep_alive{15'000};
 };
 
 class Server {

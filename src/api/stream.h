@@ -8,8 +8,11 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "base/log.h"
 #include "base/result.h"
 
 namespace sluice::control {
@@ -38,11 +41,17 @@ class Stream {
     [[nodiscard]] virtual std::chrono::milliseconds pause() const {
         return std::chrono::milliseconds(0);
     }
+    /// It goes on until its client leaves, or may: such streams are bounded in number, and their
+    /// clients are told at once that they have begun.
+    [[nodiscard]] virtual bool is_live() const { return false; }
+    /// What tells a client that a stream is alive when nothing has been sent for long; empty:
+    /// nothing may come between its pieces.
+    [[nodiscard]] virtual std::string keep_alive() const { return {}; }
     /// True: bytes go out as pieces. False: what take() says when done is one whole JSON answer.
     [[nodiscard]] virtual bool is_chunked() const { return true; }
-    [[nodiscard]] virtual const char* content_type() const { return "application/x-ndjson"; }
-    /// "3 flows purged", for the log when it is over; empty: nothing was changed.
-    [[nodiscard]] virtual std::string order() const { return {}; }
+    [[nodiscard]] virtual std::string_view content_type() const { return "application/x-ndjson"; }
+    /// For the log when it is over: {"purged", "3"}; empty: nothing was changed.
+    [[nodiscard]] virtual std::vector<LogField> log_fields() const { return {}; }
 
  protected:
     std::string piece_;

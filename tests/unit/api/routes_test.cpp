@@ -122,7 +122,7 @@ TEST(Routes, each_request_has_its_status_and_its_whole_message) {
         FakeNode node(Scene::healthy);
         const Response response = answer({test.method, test.target, ""}, node);
         EXPECT_EQ(response.status, test.status) << test.name;
-        ASSERT_EQ(response.pass, nullptr) << test.name;
+        ASSERT_EQ(response.stream, nullptr) << test.name;
         const Json json = Json::parse(response.body);
         EXPECT_EQ(json["schema_version"], 1) << test.name;
         if (response.status < 300) continue;
@@ -223,14 +223,14 @@ TEST(Routes, an_order_for_what_is_not_there_or_retired_is_refused) {
     EXPECT_EQ(node.last_order.address.text(), "10.0.0.9");
 }
 
-/// A pass taken to its end.
-std::string take_all(FlowPass& pass, FakeNode& node) {
+/// A stream taken to its end.
+std::string take_all(Stream& stream, FakeNode& node) {
     std::string out;
-    while (!pass.done()) {
-        const auto stepped = pass.step(node);
+    while (!stream.done()) {
+        const auto stepped = stream.step(node);
         EXPECT_TRUE(stepped.has_value());
         if (!stepped) break;
-        out += pass.take_lines();
+        out += stream.take();
     }
     return out;
 }
@@ -239,8 +239,8 @@ TEST(Routes, a_list_of_flows_is_a_document_a_line_and_ends_at_its_limit) {
     FakeNode node(Scene::healthy, {.count = 10, .step_len = 4});
     const Response response =
         answer({"GET", "/api/v1/flows?group=web&min_age_s=2&limit=5", ""}, node);
-    ASSERT_NE(response.pass, nullptr);
-    std::istringstream lines(take_all(*response.pass, node));
+    ASSERT_NE(response.stream, nullptr);
+    std::istringstream lines(take_all(*response.stream, node));
     std::string line;
     int count = 0;
     while (std::getline(lines, line)) {
@@ -256,14 +256,13 @@ TEST(Routes, a_list_of_flows_is_a_document_a_line_and_ends_at_its_limit) {
 TEST(Routes, flows_are_counted_and_purged_over_all_steps) {
     FakeNode node(Scene::healthy, {.count = 10, .step_len = 3});
     const Response count = answer({"GET", "/api/v1/flows/count?backend=web6/10.0.0.5", ""}, node);
-    ASSERT_NE(count.pass, nullptr);
-    EXPECT_EQ(take_all(*count.pass, node), "");
-    EXPECT_EQ(count.pass->summary(), R"({"schema_version":1,"matched":4})");
+    ASSERT_NE(count.stream, nullptr);
+    EXPECT_FALSE(count.stream->is_chunked());
+    EXPECT_EQ(take_all(*count.stream, node), R"({"schema_version":1,"matched":4})");
     EXPECT_EQ(node.purged, 0u);
     const Response purge = answer({"POST", "/api/v1/flows/purge?class=datagram", ""}, node);
-    ASSERT_NE(purge.pass, nullptr);
-    take_all(*purge.pass, node);
-    EXPECT_EQ(purge.pass->summary(), R"({"schema_version":1,"purged":2})");
+    ASSERT_NE(purge.stream, nullptr);
+    EXPECT_EQ(take_all(*purge.stream, node), R"({"schema_version":1,"purged":2})");
     EXPECT_EQ(node.purged, 2u);
 }
 
@@ -322,7 +321,7 @@ TEST(Routes, any_bytes_get_a_document) {
                 target.insert(at, 1, alphabet[random() % alphabet.size()]);
         }
         const Response response = answer({seed.method, target, ""}, node);
-        if (response.pass) continue;
+        if (response.stream) continue;
         ASSERT_TRUE(Json::accept(response.body)) << target;
         ASSERT_TRUE(response.status >= 200 && response.status < 600) << target;
     }
