@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "api/json.h"
 #include "base/unique_fd.h"
@@ -159,6 +160,10 @@ Error not_ours(std::string_view why) {
     return make_error(Errc::unreachable, "what answers is not sluiced: " + std::string(why));
 }
 
+Error ended_early() {
+    return make_error(Errc::unreachable, "the daemon ended before its answer did");
+}
+
 std::string request_text(std::string_view method, std::string_view target, std::string_view body) {
     return fmt::format(
         "{} {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
@@ -184,7 +189,7 @@ Result<std::string> read_answer(std::string_view bytes) {
     return std::string(body);
 }
 
-Result<void> LineReader::take_size(std::string_view& bytes) {
+Result<void> ChunkReader::take_size(std::string_view& bytes) {
     const std::size_t end = bytes.find('\n');
     size_ += bytes.substr(0, end);
     if (size_.size() > kMaxChunkHeadLen) return fail(not_ours("no chunk"));
@@ -204,11 +209,24 @@ Result<void> LineReader::take_size(std::string_view& bytes) {
     return {};
 }
 
-Result<void> LineReader::take_data(std::string_view& bytes) {
-    std::string_view data = bytes.substr(0, left_);
-    bytes.remove_prefix(data.size());
-    left_ -= data.size();
-    if (left_ == 0) part_ = Part::data_end;
+Result<void> ChunkReader::take(std::string_view bytes) {
+    while (!bytes.empty() && part_ != Part::end) {
+        if (part_ != Part::data) {
+            auto taken = take_size(bytes);
+            if (!taken) return taken;
+            continue;
+        }
+        const std::string_view data = bytes.substr(0, left_);
+        bytes.remove_prefix(data.size());
+        left_ -= data.size();
+        if (left_ == 0) part_ = Part::data_end;
+        auto taken = on_bytes_(data);
+        if (!taken) return taken;
+    }
+    return {};
+}
+
+Result<void> LineReader::take_data(std::string_view data) {
     while (!data.empty()) {
         const std::size_t end = data.find('\n');
         if (end == std::string_view::npos || !line_.empty()) line_ += data.substr(0, end);
@@ -222,18 +240,18 @@ Result<void> LineReader::take_data(std::string_view& bytes) {
     return {};
 }
 
-Result<void> LineReader::take(std::string_view bytes) {
-    while (!bytes.empty() && part_ != Part::end) {
-        auto taken = part_ == Part::data ? take_data(bytes) : take_size(bytes);
-        if (!taken) return taken;
-    }
-    return {};
-}
+/// An answer that comes in chunks, its head taken off.
+struct Client::Stream {
+    UniqueFd fd;
+    std::string begin;  ///< Of its body: what came with the head.
+};
 
-Result<void> Client::stream(const std::string& target, const OnLine& on_line) const {
+Result<Client::Stream> Client::open_stream(const std::string& target,
+                                           const std::string& body) const {
     const auto next_deadline = [this] { return Clock::now() + timeout_; };
-    const UniqueFd fd = SLC_TRY(connect_to(socket_path_, next_deadline()), socket_path_);
-    SLC_CHECK(send_all(fd.get(), request_text("GET", target, {}), next_deadline()), socket_path_);
+    UniqueFd fd = SLC_TRY(connect_to(socket_path_, next_deadline()), socket_path_);
+    const std::string request = request_text(body.empty() ? "GET" : "POST", target, body);
+    SLC_CHECK(send_all(fd.get(), request, next_deadline()), socket_path_);
     char buffer[65536];
     std::string head;
     std::size_t end = std::string::npos;
@@ -249,19 +267,53 @@ Result<void> Client::stream(const std::string& target, const OnLine& on_line) co
             SLC_TRY(receive_all(fd.get(), next_deadline(), std::move(head)), socket_path_));
         return whole ? fail(not_ours("no stream")) : fail(whole.error());
     }
+    return Stream{std::move(fd), head.substr(end + 4)};
+}
+
+Result<void> Client::stream(const std::string& target, const OnLine& on_line) const {
+    auto stream = open_stream(target, {});
+    if (!stream) return fail(std::move(stream).error());
     LineReader reader([&on_line](std::string_view line) -> Result<void> {
         if (line.find("\"code\":") != std::string_view::npos)
             return fail(error_from_json(line, 500));
         return on_line(line);
     });
-    std::string_view bytes = std::string_view(head).substr(end + 4);
+    char buffer[65536];
+    std::string_view bytes = stream->begin;
     while (true) {
         auto taken = reader.take(bytes);
         if (!taken) return taken;
         if (reader.is_whole()) return {};
-        bytes = SLC_TRY(receive(fd.get(), buffer, next_deadline()), socket_path_);
-        if (bytes.empty()) return fail(Errc::unreachable, "the daemon ended before its answer did");
+        bytes = SLC_TRY(receive(stream->fd.get(), buffer, Clock::now() + timeout_), socket_path_);
+        if (bytes.empty()) return fail(ended_early());
     }
+}
+
+Result<void> Client::read(const std::string& target, const OnBytes& on_bytes,
+                          const std::string& body) const {
+    auto stream = open_stream(target, body);
+    if (!stream) return fail(std::move(stream).error());
+    ChunkReader reader(on_bytes);
+    auto taken = reader.take(stream->begin);
+    std::vector<char> buffer(std::size_t{256} << 10);
+    while (taken && !reader.is_whole()) {
+        pollfd entry{stream->fd.get(), POLLIN, 0};
+        const int ready = ::poll(&entry, 1, static_cast<int>(kIdle.count()));
+        int saved_errno = errno;
+        if (ready < 0 && saved_errno != EINTR) return fail(unreachable(saved_errno, "wait"));
+        if (ready <= 0) {
+            taken = on_bytes({});
+            continue;
+        }
+        const ssize_t received = ::recv(stream->fd.get(), buffer.data(), buffer.size(), 0);
+        saved_errno = errno;
+        if (received == 0) return fail(ended_early());
+        if (received > 0)
+            taken = reader.take({buffer.data(), static_cast<std::size_t>(received)});
+        else if (saved_errno != EINTR && saved_errno != EAGAIN)
+            return fail(unreachable(saved_errno, "receive").in(socket_path_));
+    }
+    return taken;
 }
 
 Result<std::string> Client::ask(const std::string& method, const std::string& target,

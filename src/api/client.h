@@ -35,9 +35,20 @@ class Client {
     /// it. Stops at the first error: of `on_line`, of the daemon, or because the end is missing.
     Result<void> stream(const std::string& target, const OnLine& on_line) const;
 
+    using OnBytes = std::function<Result<void>(std::string_view bytes)>;
+    /// The answer's bytes as they come, however long that takes. `on_bytes` also gets none, when a
+    /// signal was caught and every kIdle in which nothing comes, so that its owner can look at
+    /// clocks and flags. POST when there is a body.
+    Result<void> read(const std::string& target, const OnBytes& on_bytes,
+                      const std::string& body = {}) const;
+    static constexpr std::chrono::milliseconds kIdle{100};
+    Result<std::string> remove(const std::string& target) const { return ask("DELETE", target); }
+
  private:
+    struct Stream;
     Result<std::string> ask(const std::string& method, const std::string& target,
                             const std::string& body = {}) const;
+    Result<Stream> open_stream(const std::string& target, const std::string& body) const;
 
     std::string socket_path_;
     std::chrono::milliseconds timeout_;
@@ -46,12 +57,12 @@ class Client {
 /// What a whole answer says: its body, or the error in it. Pure.
 Result<std::string> read_answer(std::string_view bytes);
 
-/// Takes the body of a chunked answer apart as it comes; what is held is one line at most.
-class LineReader {
+/// Takes the body of a chunked answer apart as it comes: its bytes, in pieces of any size.
+class ChunkReader {
  public:
-    explicit LineReader(Client::OnLine on_line) : on_line_(std::move(on_line)) {}
+    explicit ChunkReader(Client::OnBytes on_bytes) : on_bytes_(std::move(on_bytes)) {}
 
-    /// Errors: the bytes are no chunks, a line is too long, or on_line's. Nothing may follow one.
+    /// Errors: the bytes are no chunks, or on_bytes'. Nothing may follow one.
     Result<void> take(std::string_view bytes);
     /// The last chunk has come.
     [[nodiscard]] bool is_whole() const { return part_ == Part::end; }
@@ -60,13 +71,32 @@ class LineReader {
     enum class Part { size, data, data_end, end };
 
     Result<void> take_size(std::string_view& bytes);
-    Result<void> take_data(std::string_view& bytes);
 
-    Client::OnLine on_line_;
+    Client::OnBytes on_bytes_;
     Part part_ = Part::size;
     std::string size_;      ///< The beginning of a chunk's head, or its end.
-    std::string line_;      ///< The beginning of a line.
     std::size_t left_ = 0;  ///< Of the chunk.
+};
+
+/// The same, line by line; what is held is one line at most.
+class LineReader {
+ public:
+    explicit LineReader(Client::OnLine on_line)
+        : on_line_(std::move(on_line)),
+          chunks_([this](std::string_view bytes) { return take_data(bytes); }) {}
+    LineReader(const LineReader&) = delete;
+    LineReader& operator=(const LineReader&) = delete;
+
+    /// Errors: those of ChunkReader, a line is too long, or on_line's. Nothing may follow one.
+    Result<void> take(std::string_view bytes) { return chunks_.take(bytes); }
+    [[nodiscard]] bool is_whole() const { return chunks_.is_whole(); }
+
+ private:
+    Result<void> take_data(std::string_view data);
+
+    Client::OnLine on_line_;
+    ChunkReader chunks_;
+    std::string line_;  ///< The beginning of a line.
 };
 
 }  // namespace sluice::api
