@@ -77,6 +77,36 @@ Result<kernel::Twin*> Controller::twin_of(Loaded& loaded) {
     return &*loaded.twin;
 }
 
+/// The twin of what is planned, with every transition over: that of what runs where only slots and
+/// members differ. No flow is remembered there.
+Result<kernel::Twin*> Controller::twin_as_planned(Candidate& candidate) {
+    Loaded& next = candidate.aside ? candidate.aside->next : candidate.next;
+    Loaded& shown = candidate.aside ? *live_ : next;
+    kernel::Twin* const twin = SLC_TRY(twin_of(shown), "proof");
+    SLC_CHECK(twin->clear_state(), "proof");
+    twin->copy_live(*shown.generation);
+    resolve_all(*twin, next, *shown.generation);
+    SLC_CHECK(twin->set_server_ids(next.image.server_ids), "proof");
+    if (candidate.aside) {
+        const Proposal proposal = propose(*live_, *candidate.aside);
+        twin->set_slots(proposal.slots);
+        twin->set_rings(proposal.rings);
+    } else {
+        std::vector<std::uint64_t> slots(shown.generation->slots().size());
+        std::copy(next.wanted.slots.begin(), next.wanted.slots.end(), slots.begin());
+        twin->set_slots(slots);
+    }
+    return twin;
+}
+
+/// Unless it is small enough to be kept for the next time.
+void Controller::let_go_of_twin(Loaded& loaded) const {
+    if (!loaded.twin || !loaded.generation) return;
+    const std::size_t copies = loaded.generation->live_bytes().size() +
+                               state_->flows().current().geometry.entries() * sizeof(std::uint64_t);
+    if (copies > kKeepTwinBelow) loaded.twin.reset();
+}
+
 /// First what runs now, on the twin of what is in force; then what shall run, with every transition
 /// over: the same twin where only slots and members differ.
 Result<void> Controller::prove(Candidate& candidate) {
@@ -84,8 +114,10 @@ Result<void> Controller::prove(Candidate& candidate) {
     Loaded& next = candidate.aside ? candidate.aside->next : candidate.next;
     ProofReport& report = candidate.report.proof;
     report.max_moved = next.config.proof.max_moved;
-    const std::vector<slc_sample> samples =
-        live_ ? state_->samples().read() : std::vector<slc_sample>{};
+    std::vector<slc_sample> samples = live_ ? state_->samples().read() : std::vector<slc_sample>{};
+    // Rare drops are there beside their share, and would change that of what moves.
+    std::erase_if(samples,
+                  [](const slc_sample& sample) { return (sample.flags & SLC_SAMPLE_EXTRA) != 0; });
     if (next.config.tests.empty() && samples.empty()) return {};
     std::vector<proof::ReplayAnswer> before;
     if (!samples.empty()) {
@@ -97,20 +129,7 @@ Result<void> Controller::prove(Candidate& candidate) {
         twin.copy_flows(state_->flows());
         before = SLC_TRY(proof::replay(samples, twin, names_of(*live_)), "replay");
     }
-    Loaded& shown = candidate.aside ? *live_ : next;
-    kernel::Twin& twin = *SLC_TRY(twin_of(shown), "proof");
-    twin.copy_live(*shown.generation);
-    resolve_all(twin, next, *shown.generation);
-    SLC_CHECK(twin.set_server_ids(next.image.server_ids), "proof");
-    if (candidate.aside) {
-        const Proposal proposal = propose(*live_, *candidate.aside);
-        twin.set_slots(proposal.slots);
-        twin.set_rings(proposal.rings);
-    } else {
-        std::vector<std::uint64_t> slots(shown.generation->slots().size());
-        std::copy(next.wanted.slots.begin(), next.wanted.slots.end(), slots.begin());
-        twin.set_slots(slots);
-    }
+    kernel::Twin& twin = *SLC_TRY(twin_as_planned(candidate), "proof");
     SLC_CHECK(
         proof::run_tests(next.config, next.file, next.directory, twin, names_of(next), report),
         "tests");
@@ -120,12 +139,8 @@ Result<void> Controller::prove(Candidate& candidate) {
         const auto after = SLC_TRY(proof::replay(samples, twin, names_of(next)), "replay");
         proof::compare(samples, before, after, report);
     }
-    const std::size_t copies = shown.generation->live_bytes().size() +
-                               state_->flows().current().geometry.entries() * sizeof(std::uint64_t);
-    if (copies > kKeepTwinBelow) {
-        next.twin.reset();
-        if (live_) live_->twin.reset();
-    }
+    let_go_of_twin(next);
+    if (live_) let_go_of_twin(*live_);
     const bool moved_too_much =
         report.max_moved && static_cast<double>(report.moved) >
                                 *report.max_moved * static_cast<double>(report.replayed);
