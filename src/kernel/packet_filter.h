@@ -9,10 +9,15 @@
 ///
 /// Classic BPF is that of McCanne and Jacobson (USENIX 1993) as Linux has it
 /// (Documentation/networking/filter.rst), over frames of DLT_EN10MB. A load beyond the end of the
-/// frame ends the filter without a match, as there.
+/// frame ends the filter without a match, as there. Where Linux leaves a corner open or differs
+/// from libpcap, it is as in libpcap:
+///   - A, X and the sixteen words of memory are 0 at first;
+///   - an indirect load beyond 2^32 does not come round to the frame's beginning;
+///   - a shift by X of 32 or more gives 0, a division by an X of 0 ends without a match.
+/// Bytes behind the first 65,536 of a frame are out of the kernel's reach: loads of them do not
+/// match.
 
-#include <linux/bpf.h>
-
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -21,6 +26,9 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+
+/// Of <linux/bpf.h>, which cannot be included beside <pcap/pcap.h>: both define the name.
+struct bpf_insn;
 
 namespace sluice::kernel {
 
@@ -35,22 +43,28 @@ struct FilterInstruction {
 inline constexpr std::size_t kMaxFilterInstructions = 2048;
 
 /// "3 40 0 0 12 21 0 1 2048 ...": a count, then four numbers an instruction, between blanks or
-/// commas. Errors: invalid for what is no program: too long, jumps beyond its end, no return, an
-/// instruction that Linux does not know, or one of its ancillary loads.
+/// commas. "0" is the empty filter. Errors: those of check_filter(); invalid for another text.
 Result<std::vector<FilterInstruction>> read_filter(std::string_view text);
 std::string text_of(std::span<const FilterInstruction> filter);
+
+/// Whether it can be translated; read_filter() asks. Errors: limit beyond kMaxFilterInstructions;
+/// invalid for what is no program: jumps beyond its end, no return at its end, an instruction that
+/// Linux does not know, or one of its ancillary loads.
+Result<void> check_filter(std::span<const FilterInstruction> filter);
 
 /// What a match depends on beside the frame.
 struct FilterGate {
     std::vector<std::uint32_t> interfaces;  ///< ifindex; empty: any. Others never match.
-    int programs_fd = -1;  ///< Program array. Slot 0: for what does not match; 1: for what does.
+    int programs_fd = -1;                   ///< Program array. Slot 0 is for what does not match.
+    std::uint32_t match_slot = 1;           ///< For what does; where that is empty, slot 0.
 };
 
-/// The translated program: XDP with fragments. Pure, for tests and for load_filter().
+/// The translated program: XDP with fragments, of instructions that Linux 6.1 knows. `filter` must
+/// have passed check_filter(). Pure, for tests and for load_filter().
 std::vector<bpf_insn> translate(std::span<const FilterInstruction> filter, const FilterGate& gate);
 
 /// Loads it. An empty filter matches everything. Packets that find their slot empty are passed to
-/// Linux. Errors: limit when the verifier finds it too long; denied.
+/// Linux. Errors: those of check_filter(); limit when the verifier finds it too long; denied.
 Result<UniqueFd> load_filter(std::span<const FilterInstruction> filter, const FilterGate& gate);
 
 }  // namespace sluice::kernel
