@@ -30,6 +30,7 @@ struct Logger {
     LogFormat format = LogFormat::logfmt;
     LogLevel level = LogLevel::info;
     LogSink sink;
+    LogSink also;
     std::map<std::string, Allowance, std::less<>> allowances;
     std::shared_ptr<spdlog::logger> out = [] {
         auto logger = std::make_shared<spdlog::logger>(
@@ -164,9 +165,16 @@ void log_to(LogSink sink) {
     log.allowances.clear();
 }
 
+void log_also_to(LogSink sink) {
+    Logger& log = logger();
+    const std::lock_guard lock(log.mutex);
+    log.also = std::move(sink);
+}
+
 void log_event(LogLevel level, std::string_view event, std::span<const LogField> fields) {
     Logger& log = logger();
     const std::lock_guard lock(log.mutex);
+    if (log.also && level >= LogLevel::info) log.also(level, event, fields);
     if (level < log.level) return;
     const auto [admitted, suppressed] = admit(log, event);
     if (!admitted) return;

@@ -4,6 +4,17 @@
 #include <algorithm>
 
 namespace sluice::observe {
+namespace {
+
+/// Not in the middle of a character.
+std::string shortened(const std::string& value) {
+    if (value.size() <= kMaxEventValue) return value;
+    std::size_t len = kMaxEventValue;
+    while (len > 0 && (static_cast<unsigned char>(value[len]) & 0xc0) == 0x80) --len;
+    return value.substr(0, len) + "...";
+}
+
+}  // namespace
 
 void EventLog::add(LogLevel level, std::string_view name, std::span<const LogField> fields) {
     Event event;
@@ -11,7 +22,8 @@ void EventLog::add(LogLevel level, std::string_view name, std::span<const LogFie
     event.at = std::chrono::system_clock::now();
     event.level = level;
     event.name = name;
-    for (const LogField& field : fields) event.fields.emplace_back(field.key, field.value);
+    for (const LogField& field : fields)
+        event.fields.emplace_back(field.key, shortened(field.value));
     events_.push_back(std::move(event));
     if (events_.size() > kEventsKept) events_.pop_front();
 }
@@ -28,8 +40,11 @@ EventPage EventLog::after(std::uint64_t number, std::size_t limit) const {
     return out;
 }
 
-std::uint64_t EventLog::before_last(std::size_t count) const {
-    return last_ - std::min<std::uint64_t>(count, last_);
+std::uint64_t EventLog::before_last(std::size_t count, const Wanted& wanted) const {
+    if (count == 0) return last_;
+    for (auto event = events_.rbegin(); event != events_.rend(); ++event)
+        if (wanted(*event) && --count == 0) return event->number - 1;
+    return events_.empty() ? last_ : events_.front().number - 1;
 }
 
 }  // namespace sluice::observe

@@ -3,11 +3,14 @@
 
 /// The last events of the daemon's log, for the API's stream and `sluice events`. Numbers go up by
 /// one for each, so that a reader who comes back says the last it saw, and is told what it missed.
-/// It is fed by base/log.h (log_also_to), before that limits repetition. Bounded.
+/// It is fed by base/log.h (log_also_to), before that limits repetition. Bounded: the newest
+/// kEventsKept, and of a value kMaxEventValue bytes. Not thread-safe: the daemon's event loop owns
+/// it, and all that logs runs there.
 
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -18,6 +21,7 @@
 namespace sluice::observe {
 
 inline constexpr std::size_t kEventsKept = 4096;
+inline constexpr std::size_t kMaxEventValue = 1024;
 
 struct Event {
     std::uint64_t number = 0;  ///< 1.. since the daemon began.
@@ -38,11 +42,18 @@ class EventLog {
     void add(LogLevel level, std::string_view name, std::span<const LogField> fields);
     /// Those after `number`, at most `limit`.
     [[nodiscard]] EventPage after(std::uint64_t number, std::size_t limit) const;
-    /// Number to begin with for the last `count` of them.
-    [[nodiscard]] std::uint64_t before_last(std::size_t count) const;
+    /// Number after which the last `count` of those that are `wanted` follow.
+    using Wanted = std::function<bool(const Event& event)>;
+    [[nodiscard]] std::uint64_t before_last(std::size_t count, const Wanted& wanted) const;
     [[nodiscard]] std::uint64_t last() const { return last_; }
+    /// When numbers began, in milliseconds since 1970: those of another daemon begin elsewhere.
+    [[nodiscard]] std::uint64_t began() const { return began_; }
 
  private:
+    const std::uint64_t began_ =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                       std::chrono::system_clock::now().time_since_epoch())
+                                       .count());
     std::deque<Event> events_;
     std::uint64_t last_ = 0;
 };

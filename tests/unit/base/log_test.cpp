@@ -68,5 +68,27 @@ TEST(Log, what_is_below_the_level_is_not_said) {
     EXPECT_EQ(seen, std::vector<std::string>{"above"});
 }
 
+TEST(Log, who_keeps_events_gets_all_of_level_info_and_above) {
+    std::vector<std::string> written;
+    std::vector<std::string> kept;
+    log_to([&written](LogLevel, std::string_view event, std::span<const LogField>) {
+        written.emplace_back(event);
+    });
+    log_also_to([&kept](LogLevel level, std::string_view event, std::span<const LogField> fields) {
+        kept.push_back(std::string(name_of(level)) + " " + std::string(event) + " " +
+                       std::string(fields.front().key) + "=" + fields.front().value);
+    });
+    log_setup(LogFormat::logfmt, LogLevel::error);
+    for (unsigned i = 0; i < kLogBurst * 3; ++i) log_event(LogLevel::info, "noisy", {{"k", "v"}});
+    log_event(LogLevel::debug, "below", {{"k", "v"}});
+    log_also_to({});
+    log_event(LogLevel::error, "late", {{"k", "v"}});
+    log_setup(LogFormat::logfmt, LogLevel::info);
+    log_to({});
+    ASSERT_EQ(kept.size(), kLogBurst * 3);
+    EXPECT_EQ(kept.front(), "info noisy k=v");
+    EXPECT_EQ(written, std::vector<std::string>{"late"});
+}
+
 }  // namespace
 }  // namespace sluice
