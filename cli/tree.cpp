@@ -115,6 +115,10 @@ void add_flows(Tree& tree) {
     CLI::App* map = tree.noun(tree.app, "map", "Tables of the data plane");
     tree.verb(*map, "list", run_map_list,
               "How full they are, and changes in progress; -o wide: by class and group");
+    tree.verb(*map, "show", run_map_show,
+              "One table: rates, ages, who uses it, how long until it is full")
+        ->add_option("MAP", options.name, "Name of the table, as map list shows it")
+        ->required();
 }
 
 void add_views(Tree& tree) {
@@ -277,6 +281,10 @@ void add_instances(Tree& tree) {
                                  "Remove everything of a node from the kernel; needs root");
     add_node(tree, detach);
     add_bpffs(tree, detach);
+    detach
+        ->add_option("--state-dir", tree.options.instance.state_dir,
+                     "Where it is recorded how NICs were tuned (default /var/lib/sluice)")
+        ->type_name("DIR");
 }
 
 /// Where an agent's configuration comes from: a file, or flags.

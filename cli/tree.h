@@ -61,11 +61,62 @@ struct ConfigOptions {
     bool check = false;  ///< What the kernel has is compared with the history.
 };
 
+/// What the screen begins with.
+struct TopOptions {
+    std::string interval = "1s";  ///< A duration.
+    std::string pane = "services";
+    std::string sort;         ///< A column's heading; empty: the pane's own.
+    std::string filter;       ///< Rows that hold this text.
+    std::uint32_t limit = 0;  ///< Rows of --once; 0: all.
+    bool once = false;
+};
+
+/// Which packets, how many and where to; what is empty or 0 was not given.
+struct CaptureOptions {
+    std::vector<std::string> interfaces;
+    std::vector<std::string> verdicts;
+    std::vector<std::string> reasons;
+    std::vector<std::string> services;
+    std::vector<std::string> backends;
+    std::string at;            ///< "entry", "exit", "entry,exit".
+    std::uint32_t one_in = 0;  ///< Of those that match.
+    std::uint64_t count = 0;
+    std::string time;  ///< Durations, this and rotate_time; sizes, buffer and rotate_size.
+    std::uint32_t snap = 0;
+    std::string buffer;
+    std::string file;  ///< "-": standard output; empty: they are printed.
+    std::string rotate_size;
+    std::string rotate_time;
+    std::uint32_t files = 0;
+    std::vector<std::string> filter;  ///< Words of an expression of pcap.
+    bool stop = false;
+};
+
+/// The packet is in Options::name, unless it comes from a capture.
+struct ExplainOptions {
+    std::string pcap;
+    std::uint32_t frame = 0;  ///< Of the capture; 0: not given.
+    std::string interface;
+    std::string against;  ///< File of a configuration.
+    bool detailed_exit_code = false;
+};
+
 /// Where an instance is found without a daemon.
 struct InstanceOptions {
     std::string node;
     std::string bpffs = "/sys/fs/bpf/sluice";
     std::string state_dir = "/var/lib/sluice";
+};
+
+/// The machine: what is lost on it, and its tuning.
+struct NodeOptions {
+    bool watch = false;
+    std::string interval = "1s";
+    bool apply = false;
+    bool undo = false;
+    bool allow_reset = false;
+    std::uint32_t queues = 0;  ///< 0: as many as there are CPUs for them.
+    std::string cpus;          ///< "0-3,8"; empty: those of the NIC's NUMA node.
 };
 
 struct Options {
@@ -81,6 +132,10 @@ struct Options {
     FlowOptions flow;
     ConfigOptions config;
     InstanceOptions instance;
+    ExplainOptions explain;
+    CaptureOptions capture;
+    TopOptions top;
+    NodeOptions node;
 };
 
 /// Carries a command out: the process's exit code, or the error to print.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// The API's JSON about flows and maps; rules as in api/json.h.
+/// The API's JSON about flows; rules as in api/json.h.
 
 #include <string>
 #include <string_view>
@@ -13,7 +13,6 @@ namespace sluice::api {
 
 /// `tuple` as parse_tuple() (api/tuple.h) understood it.
 std::string flow_json(const control::FlowTuple& tuple, const control::FlowAnswer& answer);
-std::string maps_json(const control::MapsStatus& maps);
 
 /// In quotes, escaped.
 std::string json_string(std::string_view text);

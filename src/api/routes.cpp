@@ -7,15 +7,19 @@
 #include <iterator>
 
 #include "api/backend_order.h"
+#include "api/capture_stream.h"
 #include "api/config_request.h"
 #include "api/config_routes.h"
+#include "api/explain_routes.h"
 #include "api/flow_json.h"
 #include "api/flow_pass.h"
 #include "api/json.h"
+#include "api/metrics.h"
 #include "api/node_routes.h"
 #include "api/routes_of.h"
 #include "api/table_json.h"
 #include "api/tuple.h"
+#include "api/watch_routes.h"
 
 namespace sluice::api {
 namespace {
@@ -157,6 +161,12 @@ Response flow(NodeView& node, std::string_view query) {
     return found ? ok(flow_json(*tuple, *found)) : refused(found.error());
 }
 
+Response metrics(NodeView&) {
+    Response out;
+    out.stream = std::make_unique<MetricsStream>();
+    return out;
+}
+
 struct Page {
     std::string_view path;
     Response (*answer)(NodeView&);
@@ -165,6 +175,7 @@ struct Page {
 constexpr Page kPages[] = {
     {"/livez", livez},
     {"/readyz", readyz},
+    {"/metrics", metrics},
     {"/api/v1/status", status},
     {"/api/v1/services", services},
     {"/api/v1/backends", backends},
@@ -249,7 +260,8 @@ Response error_response(const Error& error, unsigned status) {
 }
 
 std::optional<std::uint64_t> max_body_len(std::string_view target) {
-    if (takes_config(target.substr(0, target.find('?')))) return kMaxConfigBodyLen;
+    const std::string_view path = target.substr(0, target.find('?'));
+    if (takes_config(path) || path == kExplainPath) return kMaxConfigBodyLen;
     return std::nullopt;
 }
 
@@ -261,6 +273,9 @@ Response answer(const Request& request, NodeView& node) {
         question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
     if (path.starts_with(kConfigPaths)) return answer_config(request, node, path, query);
     if (path == "/api/v1/reload") return reload(request, node, query);
+    if (path == kExplainPath) return answer_explain(request, node);
+    if (path == kCapturePath) return answer_capture(request, node, query);
+    if (auto watched = answer_watching(request, path, query)) return std::move(*watched);
     if (path.size() > kBackends.size() && path.starts_with(kBackends))
         return backend(request, node, path);
     for (const FlowPage& page : kFlowPages)
@@ -278,6 +293,17 @@ Response answer(const Request& request, NodeView& node) {
     if (is_flow) return flow(node, query);
     if (is_service) return service(node, path.substr(kServices.size()));
     return page->answer(node);
+}
+
+Response answer_scrape(const Request& request, NodeView& node) {
+    const std::string_view path =
+        std::string_view(request.target).substr(0, request.target.find('?'));
+    for (const Page& page : kPages) {
+        if (page.path != path || path.starts_with("/api/")) continue;
+        return request.method == "GET" ? page.answer(node) : wrong_method(request, path, "GET");
+    }
+    return not_found("no such resource on this port",
+                     "/metrics, /livez and /readyz; all else is on the unix socket");
 }
 
 }  // namespace sluice::api

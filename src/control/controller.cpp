@@ -34,7 +34,9 @@ Controller::Controller(Options options, std::unique_ptr<kernel::NetworkPort> net
                        kernel::InstructionSet isa)
     : options_(std::move(options)), network_(std::move(network)), isa_(isa) {}
 
-Controller::~Controller() = default;
+Controller::~Controller() {
+    stop_capture("sluiced stops");
+}
 
 Result<std::unique_ptr<Controller>> Controller::open(Options options) {
     std::unique_ptr<kernel::NetworkPort> network = SLC_TRY(kernel::Network::open(), "network");
@@ -140,6 +142,7 @@ void Controller::on_tick() {
     const std::set<IpAddress> again = std::exchange(live_->unwritten, {});
     for (const IpAddress& address : again) follow_hop(address);
     attach_again();
+    watch_tables();
 }
 
 void Controller::attach_again() {
@@ -151,6 +154,7 @@ void Controller::attach_again() {
         log_event(LogLevel::warning, "interface.attached_again",
                   {{"interface", attachment.interface}});
         attachment = std::move(*again);
+        (void)interface_counts();  // It may be another one of that name: its row changes hands.
     }
 }
 
@@ -164,7 +168,8 @@ Result<plan::IdStore> Controller::load_ids() const {
     return SLC_TRY(plan::IdStore::from_json(*text), path);
 }
 
-Result<void> Controller::save_ids(const plan::IdStore& ids) const {
+Result<void> Controller::save_ids(plan::IdStore& ids) {
+    hand_over_counts(ids);
     return write_file(options_.state_dir + "/ids.json", ids.to_json());
 }
 

@@ -12,7 +12,7 @@
 ///
 /// Not thread-safe: one event loop owns it. One class in several files: controller.cpp (life, next
 /// hops, interfaces), _apply (from a text to a change in effect), _start, _undo (confirmations,
-/// rollbacks, history), _proof, _canary, _changes (what goes on by itself), _flows and _status.
+/// rollbacks, history), _proof, _canary, _changes (what goes on by itself), _flows, _tables, _status.
 
 #include <chrono>
 #include <cstdint>
@@ -28,16 +28,20 @@
 #include "config/model.h"
 #include "config/parse.h"
 #include "control/configurations.h"
+#include "control/counter_ledger.h"
 #include "control/flow_sweep.h"
 #include "control/in_place.h"
+#include "control/kept_counters.h"
 #include "control/loaded.h"
 #include "control/observation.h"
 #include "control/overrides.h"
 #include "control/status.h"
+#include "control/table_reader.h"
 #include "history/history.h"
 #include "kernel/instance.h"
 #include "kernel/network_port.h"
 #include "kernel/state_maps.h"
+#include "kernel/talker_map.h"
 #include "plan/ids.h"
 #include "plan/image.h"
 #include "plan/meta.h"
@@ -74,6 +78,7 @@ class Controller : public NodeView, public Configurations, public Observation {
         bool verbose = false;  ///< Verifier logs whole, to standard error.
         /// The clock of planned changes; the steady one when nothing is set.
         std::function<plan::Instant()> clock;
+        std::size_t metrics_series = 0;  ///< Of a page of /metrics, at most; 0: kMaxSeries.
         /// Called between the parts of a change that may take seconds: the process is alive.
         std::function<void()> alive;
         /// The clock of confirmations; the system's when nothing is set.
@@ -110,6 +115,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     Result<FlowAnswer> flow(const FlowTuple& tuple) override;
     MapsStatus maps() override;
     MetricsSource metrics() override;
+    Result<node::LossCounts> losses() override;
     const observe::EventLog& events() override;
     Observation& observation() override { return *this; }
 
@@ -281,6 +287,15 @@ class Controller : public NodeView, public Configurations, public Observation {
     Result<void> promote();
     Result<void> withdraw();
 
+    // controller_capture.cpp
+    struct LiveCapture;
+    class Capture;
+    void take_tap_off(LiveCapture& capture);
+    void stop_capture(const std::string& why);
+    void prepare_tap(const Loaded& next);
+    void shift_tap();
+    kernel::LoadOptions code_options(const config::Config& config) const;
+
     // controller_changes.cpp
     Result<plan::LiveRings> rings_before();
     /// Of the generation that is pinned there, or of the one in force.
@@ -310,8 +325,15 @@ class Controller : public NodeView, public Configurations, public Observation {
                          const plan::FlowGeometry& geometry) const;
     std::optional<IpAddress> address_of_member(std::uint32_t id) const;
     void explain_flow(const FlowTuple& tuple, const config::Service& service, FlowAnswer& out);
-    MapStatus flow_map_status() const;
     ChangeStatus change_status(const plan::TransitionCounts& counts) const;
+
+    // controller_tables.cpp
+    void watch_tables();
+    int talkers_fd() const;
+    void fill_flow_groups(MapStatus& out) const;
+    MapStatus flow_map_status() const;
+    void fill_state_maps(MapsStatus& out) const;
+    void fill_generation_maps(MapsStatus& out);
 
     // controller.cpp
     Result<std::vector<kernel::Attachment>> attach(const config::Node& node,
@@ -319,10 +341,20 @@ class Controller : public NodeView, public Configurations, public Observation {
     void watch_all();
     void follow_hop(const IpAddress& address);
     Result<plan::IdStore> load_ids() const;
-    Result<void> save_ids(const plan::IdStore& ids) const;
+    Result<void> save_ids(plan::IdStore& ids);
     void attach_again();
     void attach_as_before();
     void follow_addresses();
+
+    // controller_metrics.cpp
+    CounterLedger& ledger();
+    void keep_ledger();
+    void hand_over_counts(plan::IdStore& ids);
+    std::vector<std::optional<kernel::InterfaceCounts>> interface_counts();
+    void fill_daemon_metrics(MetricsSource& out);
+    void fill_interface_metrics(MetricsSource& out);
+    void fill_service_metrics(MetricsSource& out);
+    void fill_backend_metrics(MetricsSource& out);
 
     // controller_status.cpp
     BackendStatus describe(const plan::ImageMember& member) const;
@@ -343,14 +375,20 @@ class Controller : public NodeView, public Configurations, public Observation {
     std::vector<Sleeping> sleeping_;  ///< The last one in force first.
     std::optional<RunningCanary> canary_;
     std::optional<Awaiting> awaiting_;
+    std::shared_ptr<LiveCapture> capture_;  ///< The one under way.
     OverrideStore overrides_;
     FlowSweep sweep_;
+    TableReader tables_;
+    kernel::TalkerHistory talkers_;
     plan::Instant swept_at_{0};
     bool made_flow_table_ = false;  ///< By the change that is being put into force.
     plan::Instant flows_retry_{0};
     bool flows_refit_ = false;  ///< The flow table wants another size: once the last one is left.
     /// Backends of the configuration before: orders for them are kept, should it come back.
     std::set<std::string> former_members_;
+    CounterLedger ledger_;
+    std::string ledger_pin_;  ///< Where `ledger_` is kept; empty: not read yet.
+    std::optional<KeptCounters> kept_;
     ReloadStatus reload_;
     std::string code_error_;      ///< Why programs of an earlier daemon still run; else empty.
     Clock::time_point effect_{};  ///< When packets met it first.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The half of the controller that tells of remembered flows, of maps, and of changes in progress.
+/// The half of the controller that tells of remembered flows and of changes in progress.
 
 #include <fmt/format.h>
 
@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::size_t kBucketsPerStep = 4096;
 constexpr std::size_t kRecordsPerStep = 2048;
-constexpr const char* kClassNames[] = {"embryonic", "established", "closing", "datagram"};
 
 std::chrono::milliseconds in_ms(const plan::FlowGeometry& geometry, std::uint32_t ticks) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(geometry.tick() * ticks);
@@ -249,78 +248,6 @@ void Controller::explain_flow(const FlowTuple& tuple, const config::Service& ser
     out.backend = address_of_member(found.member);
     out.why = found.member == 0 ? "no_backend" : way_name(found.way);
     out.text = found.member == 0 ? "no backend of the group may take it" : way_text(found, out);
-}
-
-MapsStatus Controller::maps() {
-    MapsStatus out;
-    if (!live_) return out;
-    out.maps.push_back(flow_map_status());
-    for (const auto& size : state_->sizes()) {
-        MapStatus entry;
-        entry.name = size.name;
-        entry.kind = "state";
-        entry.capacity = size.entries;
-        entry.bytes = size.bytes;
-        out.maps.push_back(std::move(entry));
-    }
-    for (auto& table : live_->generation->table_sizes()) {
-        MapStatus entry;
-        entry.name = std::move(table.name);
-        entry.kind = table.live ? "live" : "generation";
-        entry.capacity = table.records;
-        entry.bytes = table.bytes;
-        out.maps.push_back(std::move(entry));
-    }
-    for (std::size_t i = 0; i < live_->changes->size(); ++i) {
-        const auto& transition = live_->changes->ring(i);
-        if (transition.settled()) continue;
-        const auto& ring = live_->image.ring_list[i];
-        out.changes.push_back({live_->config.groups[ring.group].name, ring.balance, 1u << ring.log2,
-                               change_status(transition.counts())});
-    }
-    return out;
-}
-
-MapStatus Controller::flow_map_status() const {
-    MapStatus out;
-    const auto& totals = sweep_.totals();
-    const auto& geometry = state_->flows().current().geometry;
-    out.name = "slc_flows";
-    out.kind = "state";
-    out.entries = totals.live;
-    out.capacity = geometry.entries();
-    out.bytes = out.capacity * sizeof(std::uint64_t);
-    out.counted = true;
-    out.oldest = totals.oldest;
-    out.swept = totals.ended.count() == 0 ? std::chrono::milliseconds(0) : now() - totals.ended;
-    out.leaving = totals.leaving;
-    for (std::size_t c = 0; c < SLC_FLOW_CLASSES; ++c)
-        out.classes.push_back({.name = kClassNames[c], .entries = totals.by_class[c]});
-    const auto accounts = std::as_const(*live_->generation).accounts();
-    for (std::size_t g = 0; g < live_->config.groups.size(); ++g) {
-        MapStatus::Use use;
-        use.name = live_->config.groups[g].name;
-        if (g + 1 < totals.by_group.size())
-            for (const std::uint64_t entries : totals.by_group[g + 1]) use.entries += entries;
-        use.share = accounts[g + 1].share;
-        use.ceiling = accounts[g + 1].ceiling;
-        out.groups.push_back(std::move(use));
-    }
-    const auto counters = state_->flow_counters();
-    for (std::size_t i = 0; i < live_->config.services.size(); ++i) {
-        const auto& service = live_->config.services[i];
-        const std::uint32_t id = live_->image.service_ids[i];
-        if (service.forward == config::Forward::local || id >= counters.size()) continue;
-        MapStatus::Use& use = out.groups[service.group];
-        use.hits += counters[id].hits;
-        use.misses += counters[id].misses;
-        use.inserts += counters[id].inserts;
-        use.refused_full += counters[id].refused_full;
-        use.refused_ceiling += counters[id].refused_ceiling;
-        use.held += counters[id].held;
-        use.ids_unknown += counters[id].ids_unknown;
-    }
-    return out;
 }
 
 }  // namespace sluice::control

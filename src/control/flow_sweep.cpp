@@ -74,6 +74,7 @@ void FlowSweep::restart() {
 void FlowSweep::count_cut(std::uint32_t member, std::uint64_t flows) {
     if (cut_.size() <= member) cut_.resize(member + 1);
     cut_[member] += flows;
+    freed_.evicted += flows;
 }
 
 void FlowSweep::begin(const Changes::Scene& scene, const Changes& changes, plan::Instant now) {
@@ -121,6 +122,14 @@ bool FlowSweep::is_to_go(std::uint64_t entry, std::uint32_t tick,
     return (scene.generation.members()[member].flags & SLC_MEMBER_DOWN) != 0;
 }
 
+void FlowSweep::let_go(std::uint64_t& place, std::uint64_t entry, std::uint32_t tick,
+                       const Changes::Scene& scene) {
+    const bool is_expired = !slc_flow_is_alive(entry, tick);
+    if (is_expired) ++pass_.expired;
+    if (!free_entry(place, entry, scene.generation)) return;
+    ++(is_expired ? freed_.expired : freed_.evicted);
+}
+
 /// Notes the slots for which this entry is foreign; false when it is to be forgotten: overdue, and
 /// remembered for a member that has left.
 bool FlowSweep::judge(std::uint64_t entry, std::uint64_t hash, std::uint32_t group,
@@ -147,7 +156,7 @@ void FlowSweep::walk(const kernel::FlowTable& table, bool leaving, const Changes
             const std::uint64_t entry = load(place);
             if (entry == 0) continue;
             if (is_to_go(entry, tick, scene)) {
-                (void)free_entry(place, entry, scene.generation);
+                let_go(place, entry, tick, scene);
                 continue;
             }
             const std::uint32_t member = SLC_FLOW_MEMBER_OF(entry);
@@ -162,14 +171,18 @@ void FlowSweep::walk(const kernel::FlowTable& table, bool leaving, const Changes
             ++charged_[group];
             ++pass_.by_member[member];
             // Expired a moment ago: somebody may still have seen it alive and renew it.
-            if (!slc_flow_is_alive(entry, tick)) continue;
+            if (!slc_flow_is_alive(entry, tick)) {
+                ++pass_.expired;
+                continue;
+            }
             const std::uint32_t kind = SLC_FLOW_CLASS_OF(entry);
             ++pass_.live;
             ++pass_.by_class[kind];
             ++pass_.by_group[group][kind];
             pass_.leaving += leaving ? 1 : 0;
-            pass_.oldest = std::max(pass_.oldest,
-                                    flow_age(entry, tick, lifetimes[group][kind], table.geometry));
+            const auto age = flow_age(entry, tick, lifetimes[group][kind], table.geometry);
+            pass_.oldest = std::max(pass_.oldest, age);
+            ++pass_.ages[age_class(age)];
         }
     }
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "control/changes.h"
+#include "control/table_status.h"
 #include "kernel/flow_map.h"
 
 namespace sluice::control {
@@ -26,6 +27,14 @@ struct FlowTotals {
     std::vector<std::uint32_t> by_member;                               ///< By member id.
     std::chrono::milliseconds oldest{0};  ///< Longest time since a last packet.
     std::uint64_t leaving = 0;            ///< Of `live`, in the table that is being left.
+    std::uint64_t expired = 0;            ///< Not live any more, and still there when it came by.
+    AgeHistogram ages{};                  ///< Of the live ones.
+};
+
+/// What sweeps have freed since the daemon began.
+struct FlowsFreed {
+    std::uint64_t expired = 0;
+    std::uint64_t evicted = 0;  ///< Before their time: their member failed or left, or was purged.
 };
 
 class FlowSweep {
@@ -46,6 +55,7 @@ class FlowSweep {
     /// Flows that deadlines took from each member since the start, by member id.
     [[nodiscard]] const std::vector<std::uint64_t>& cut() const { return cut_; }
     void count_cut(std::uint32_t member, std::uint64_t flows);
+    [[nodiscard]] const FlowsFreed& freed() const { return freed_; }
 
  private:
     struct Pass;
@@ -53,6 +63,8 @@ class FlowSweep {
     void walk(const kernel::FlowTable& table, bool leaving, const Changes::Scene& scene,
               Changes& changes, const Lifetimes& lifetimes, std::size_t from, std::size_t to);
     bool is_to_go(std::uint64_t entry, std::uint32_t tick, const Changes::Scene& scene) const;
+    void let_go(std::uint64_t& place, std::uint64_t entry, std::uint32_t tick,
+                const Changes::Scene& scene);
     bool judge(std::uint64_t entry, std::uint64_t hash, std::uint32_t group,
                const Changes::Scene& scene, const Changes& changes);
     void finish(const Changes::Scene& scene, Changes& changes, plan::Instant now);
@@ -66,6 +78,7 @@ class FlowSweep {
     std::vector<std::int64_t> used_before_;   ///< Accounts when the pass began.
     std::vector<std::vector<bool>> foreign_;  ///< By ring; empty for those that are settled.
     std::vector<std::uint64_t> cut_;
+    FlowsFreed freed_;
 };
 
 /// Age of an entry: the time since its last packet, to a tick.

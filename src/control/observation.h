@@ -34,13 +34,17 @@ struct SampleBatch {
     std::uint64_t lost = 0;  ///< Overwritten before they were read.
 };
 
-/// Sent most, by the sketch of samples: since it was begun, an estimate.
+/// Sends most, by the sketch of samples: estimates.
 struct Talker {
     IpAddress source;
     std::uint32_t service = 0;  ///< Id; 0: none.
+    /// Since it was noticed; forgotten when others send more for a while.
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
     std::uint64_t dropped_packets = 0;
+    double packets_per_s = 0;  ///< In the last 10 to 15 seconds, these.
+    double bytes_per_s = 0;
+    double dropped_per_s = 0;
 };
 
 /// What is set must hold. Names are those of the configuration in force.
@@ -86,6 +90,7 @@ class Observation {
     virtual SampleBatch samples(SampleCursor& cursor) = 0;
     /// One packet in so many is sampled; 0: none are.
     virtual std::uint32_t sampled_one_in() const = 0;
+    /// Those who send most now first; a hundred at most.
     virtual std::vector<Talker> talkers() = 0;
     /// Errors: conflict while another capture is under way, or a canary; not_found and invalid for
     /// names; those of loading programs.
