@@ -5,6 +5,7 @@
  * table holds VIPs; any destination address of the host may be a tunnel's end, since only known
  * sources are stripped.
  */
+#define SLC_COUNTED_INTERFACE(ctx) 0
 #include "stage/decap.h"
 #include "stage/entry.h"
 

@@ -114,17 +114,20 @@ struct slc_service_counter {
 };
 SLC_ASSERT_SIZE(struct slc_service_counter, 32);
 
-/* Per interface, at ifindex modulo SLC_INTERFACE_ROWS: what was decided for packets that came by
- * it, by enum slc_verdict. */
-#define SLC_INTERFACE_ROWS 256
-struct slc_interface_counter {
-    slc_u64 packets[4];
-    slc_u64 bytes[4];
-};
-SLC_ASSERT_SIZE(struct slc_interface_counter, 64);
+/*
+ * Rows of slc_reason_counters: reason and family of packets, apart for each interface they came by,
+ * as far as interfaces differ in ifindex modulo SLC_INTERFACE_ROWS. One look-up counts all three. A
+ * map of the versions before has the first of the interface rows alone.
+ */
+#define SLC_INTERFACE_ROWS 8 /* a power of two */
+#define SLC_REASON_ROWS 128
+#define SLC_REASON_INDEX(ifindex, reason, famproto)                                   \
+    ((((ifindex) & (SLC_INTERFACE_ROWS - 1)) * SLC_REASON_ROWS + (slc_u32)(reason)) * \
+         SLC_FAMPROTO_COUNT +                                                         \
+     ((famproto) & (SLC_FAMPROTO_COUNT - 1)))
 
-/* slc_drop_counters: drops of a service by reason, at service * SLC_DROP_ROWS + slc_drop_row(). A
- * reason that is not named here shares row 0. */
+/* slc_drop_counters: drops of a service (0: none) by reason, at service * SLC_DROP_ROWS +
+ * slc_drop_row(). A reason that is not named here shares row 0. */
 #define SLC_DROP_ROWS 16
 #define SLC_DROP_REASONS(X)  \
     X(1, NO_BACKEND)         \

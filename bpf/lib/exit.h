@@ -21,18 +21,6 @@ SLC_INLINE __u64 slc_count(void *map, __u32 index, __u32 len)
     return ++counter->packets;
 }
 
-/* What was decided for packets of this interface. */
-SLC_INLINE void slc_count_interface(const struct xdp_md *ctx, const struct slc_exit_record *rec)
-{
-    __u32 index = ctx->ingress_ifindex & (SLC_INTERFACE_ROWS - 1);
-    struct slc_interface_counter *counter = bpf_map_lookup_elem(&slc_interface_counters, &index);
-
-    if (!counter)
-        return;
-    counter->packets[rec->verdict & 3]++;
-    counter->bytes[rec->verdict & 3] += rec->len;
-}
-
 SLC_INLINE void slc_count_service(const struct slc_exit_record *rec)
 {
     __u32 index = rec->service;
@@ -91,7 +79,12 @@ SLC_INLINE int slc_action(struct xdp_md *ctx, const struct slc_pkt *pkt, __u8 ve
     }
 }
 
-/* Counts the packet; which of its reason and family it is. */
+/* The agent has one row for all interfaces. */
+#ifndef SLC_COUNTED_INTERFACE
+#define SLC_COUNTED_INTERFACE(ctx) ((ctx)->ingress_ifindex)
+#endif
+
+/* Counts the packet; which of its interface, reason and family it is. */
 SLC_INLINE __u64 slc_count_packet(const struct xdp_md *ctx, const struct slc_exit_record *rec,
                                   __u64 features)
 {
@@ -99,11 +92,9 @@ SLC_INLINE __u64 slc_count_packet(const struct xdp_md *ctx, const struct slc_exi
 
     if (features & SLC_FEATURE_UNCOUNTED)
         return 1;
-    nth = slc_count(
-        &slc_reason_counters,
-        (__u32)rec->reason * SLC_FAMPROTO_COUNT + (rec->famproto & (SLC_FAMPROTO_COUNT - 1)),
-        rec->len);
-    slc_count_interface(ctx, rec);
+    nth = slc_count(&slc_reason_counters,
+                    SLC_REASON_INDEX(SLC_COUNTED_INTERFACE(ctx), rec->reason, rec->famproto),
+                    rec->len);
     if (rec->service)
         slc_count_service(rec);
     if (rec->member)
@@ -161,7 +152,7 @@ __noinline __u64 slc_count_dropped(struct xdp_md *ctx, __u64 what, __u64 whom, _
 
     slc_note_record(&rec, what, whom, owners, size);
     nth = slc_count_packet(ctx, &rec, features);
-    if (rec.service && !(features & SLC_FEATURE_UNCOUNTED))
+    if (!(features & SLC_FEATURE_UNCOUNTED))
         slc_count(&slc_drop_counters, rec.service * SLC_DROP_ROWS + slc_drop_row(rec.reason),
                   rec.len);
     if (slc_is_noted(features, nth))

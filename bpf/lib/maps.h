@@ -117,7 +117,6 @@ SLC_MAP(slc_member_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_counte
 SLC_MAP(slc_customer_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_counter, 0);
 SLC_MAP(slc_policy_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_counter, 0);
 SLC_MAP(slc_mitigation_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_counter, 0);
-SLC_MAP(slc_interface_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_interface_counter, 0);
 SLC_MAP(slc_drop_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_counter, 0);
 SLC_MAP(slc_drop_stamps, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, 0);
 SLC_MAP(slc_talkers, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_talker_bucket, 0);

@@ -8,13 +8,15 @@
 
 #include "lib/packet.h"
 
-/* Slots: what is live, and a canary. */
+/* Slots: what is live, a canary, and the programs of a tap, which only the tap's own root program
+ * calls (src/kernel/packet_filter.h). */
 #define SLC_ROOT_LIVE 0
 #define SLC_ROOT_CANARY 1
+#define SLC_ROOT_TAP 2
 
 struct {
     __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-    __uint(max_entries, 2);
+    __uint(max_entries, 3);
     __type(key, __u32);
     __type(value, __u32);
 } slc_root_progs SEC(".maps");

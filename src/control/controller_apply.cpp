@@ -490,8 +490,10 @@ Result<void> Controller::swap_in(Loaded& next) {
         SLC_CHECK(instance_->keep(*next.generation, next.pinned, meta_of(next)), "keep");
     std::vector<std::string> added;
     auto attachments = attach(next.config.node, added);
+    if (attachments) prepare_tap(next);
     auto swapped = attachments ? instance_->swap_to(*next.generation)
                                : Result<void>(fail(std::move(attachments).error()));
+    if (swapped) shift_tap();
     if (!swapped) {
         for (const auto& interface : added) (void)instance_->detach(interface);
         attach_as_before();

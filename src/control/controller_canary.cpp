@@ -65,6 +65,9 @@ Result<ApplyReport> Controller::begin_canary(Candidate candidate, const ApplyReq
         return fail(std::move(error));
     };
     if (!live_) return refuse(make_error(Errc::conflict, "there is nothing to compare it with"));
+    if (capture_)
+        return refuse(make_error(Errc::conflict, "a capture is under way",
+                                 "it looks where a canary's packets are told apart: end it first"));
     if (made_flow_table_ || state_->flows().leaving())
         return refuse(make_error(Errc::conflict, "a canary needs the flow table as it is",
                                  "apply the change of its size or of lifetimes to all first"));

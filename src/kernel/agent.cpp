@@ -19,6 +19,8 @@ namespace sluice::kernel {
 namespace {
 
 constexpr const char* kCounters = "slc_reason_counters";
+/// Room for more reasons than there will be keeps one map for ever.
+constexpr std::uint32_t kRows = 256;
 
 Result<std::vector<AgentCounter>> read_counters(int fd) {
     const int cpus = ::libbpf_num_possible_cpus();
@@ -90,7 +92,7 @@ Result<Agent> Agent::open(const AgentOptions& options) {
     if (earlier.valid())
         SLC_CHECK(out.object_.reuse_map(kCounters, earlier.get()), "agent");
     else
-        SLC_CHECK(out.object_.set_max_entries(kCounters, kReasonRows * SLC_FAMPROTO_COUNT),
+        SLC_CHECK(out.object_.set_max_entries(kCounters, kRows * SLC_FAMPROTO_COUNT),
                   "agent");
     SLC_CHECK(out.object_.set_node(&layout.node, sizeof layout.node), "agent");
     SLC_CHECK(out.object_.load(), "agent");

@@ -75,7 +75,7 @@ std::vector<std::string> linked_interfaces(const std::string& path) {
 bool looks_like_instance(const std::string& path) {
     const auto parts = list_pins(path);
     return is_bpffs(path) && std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
-               return part == "root" || part == "state" || part == "gen";
+               return part == "root" || part == "state" || part == "gen" || part == "tap";
            });
 }
 
@@ -95,6 +95,7 @@ Result<Instance> Instance::open(const std::string& bpffs, const std::string& nod
     (void)out.renew_root();
     (void)remove_leftovers(out.path_ + "/gen");
     (void)out.end_half_canary();
+    (void)out.end_tap();
     return out;
 }
 

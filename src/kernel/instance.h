@@ -8,11 +8,13 @@
 ///              slc_root_canary (program) while there is a canary; canary_key
 ///     state/   counters, flows, fragments, limiters, samples: see state_maps.h
 ///     gen/<n>/ maps and programs of generation n, and `meta`: what it is, in JSON
+///     tap/     while there is a tap: what its programs need to go on without their loader
 ///
 /// The root program of every interface tail-calls slot 0 of slc_root_progs. Storing a generation
 /// there is the swap: one slot, all interfaces, at the same instant. Slot 1 is for a canary, which
 /// the canary's own root program calls (root_canary.bpf.c); it takes the place of the plain one on
-/// the links concerned for as long as there is a canary, so that nobody else pays for it.
+/// the links concerned for as long as there is a canary, so that nobody else pays for it. Slot 2 is
+/// for a tap (tap.h), in the same way.
 /// Everything works on after the process has ended; the next one finds it by its pins.
 ///
 /// It knows nothing of load balancing: any XDP program of section xdp.frags is a generation for it
@@ -23,6 +25,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -37,6 +40,13 @@ namespace sluice::kernel {
 struct CanaryTraffic {
     std::vector<std::string> interfaces;  ///< All that come by these; empty: by any.
     double share = 1;                     ///< Part of source addresses, 0..1; always the same ones.
+};
+
+/// Programs that a tap sends packets to. Program arrays are emptied with their last reference from
+/// user space: pinned, they outlive a daemon that is killed.
+struct TapPrograms {
+    int entry_fd = -1;
+    std::vector<std::pair<std::string, int>> arrays;  ///< Name and descriptor.
 };
 
 class Instance {
@@ -107,6 +117,21 @@ class Instance {
     [[nodiscard]] Result<bool> is_canary_client(std::span<const std::uint8_t> frame,
                                                 double share) const;
 
+    // Tap.
+
+    /// Sends packets of `interfaces` through `front` for as long as there is a tap: a root program
+    /// that calls slot kTapSlot of programs_fd() for some of them. Errors: not_found for an
+    /// interface that is not attached; conflict while there is a tap or a canary.
+    Result<void> begin_tap(int front_fd, const TapPrograms& tapped,
+                           const std::vector<std::string>& interfaces);
+    /// The tapped programs of another generation, which has just been swapped to.
+    Result<void> move_tap(const TapPrograms& tapped);
+    /// All packets go the plain way again, none is left in the tapped programs. Nothing to end is
+    /// no error.
+    Result<void> end_tap();
+    [[nodiscard]] int programs_fd() const { return root_progs_.get(); }
+    static constexpr std::uint32_t kTapSlot = 2;
+
     // All instances of a machine.
 
     struct Info {
@@ -140,6 +165,10 @@ class Instance {
                              const std::vector<std::string>& interfaces);
     Result<void> take_canary_back();
     Result<void> end_half_canary();
+    // Tap: instance_tap.cpp.
+    Result<void> send_tap(int front_fd, const TapPrograms& tapped,
+                          const std::vector<std::string>& interfaces);
+    Result<void> fill_tap(const TapPrograms& tapped);
 
     Result<Attachment> adopt(const std::string& interface, std::uint32_t ifindex);
     /// Those whose device is gone are passed over.

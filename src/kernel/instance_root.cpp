@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The root program and its array: made once, found again, and renewed when a version before had
-/// made them without room for a canary. Renewing loses no packet: the new array holds what is live
+/// made them without room for a canary or a tap. Renewing loses no packet: the new array holds what is live
 /// before any link is moved to the new program, and the old one is let go when nobody runs it.
 
 #include <bpf/bpf.h>
@@ -22,7 +22,7 @@ constexpr const char* kProgram = "slc_root";
 constexpr const char* kArray = "slc_root_progs";
 constexpr const char* kMissed = "slc_root_missed";
 constexpr const char* kBeingMade = "_new";
-constexpr std::uint32_t kSlots = 2;  // What is live, and a canary.
+constexpr std::uint32_t kSlots = 3;  // What is live, a canary, a tap.
 
 bool exists(const std::string& path) {
     return ::access(path.c_str(), F_OK) == 0;

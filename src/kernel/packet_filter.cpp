@@ -39,7 +39,7 @@ constexpr std::uint32_t kReach = 0xffff;
 /// Jumps have 16 bits. One that is open for this long is led on by an island of jumps; the rest is
 /// room for what one instruction becomes and for the longest island.
 constexpr std::size_t kIslandEvery = std::size_t{1} << 14;
-static_assert(kIslandEvery + 2 * kMaxFilterInstructions + 64 < 1u << 15);
+static_assert(kIslandEvery + kMaxFilterInstructions + kMaxFilterInterfaces + 64 < 1u << 15);
 
 bpf_insn make(int code, int to, int from, int offset, std::uint32_t number) {
     bpf_insn out{};
@@ -213,10 +213,8 @@ void Translator::begin() {
         const Target inside = filter_.empty() ? kMatch : 0;
         put(make(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, kContext, offsetof(xdp_md, ingress_ifindex),
                  0));
-        for (const std::uint32_t ifindex : gate_.interfaces) {
-            lead_on();
+        for (const std::uint32_t ifindex : gate_.interfaces)
             branch(BPF_JEQ | BPF_K, BPF_REG_1, 0, ifindex, inside);
-        }
         go_to(kNoMatch);
         bind(inside);
     }
@@ -428,6 +426,10 @@ std::vector<bpf_insn> translate(std::span<const FilterInstruction> filter, const
 
 Result<UniqueFd> load_filter(std::span<const FilterInstruction> filter, const FilterGate& gate) {
     if (auto checked = check_filter(filter); !checked) return fail(std::move(checked).error());
+    if (gate.interfaces.size() > kMaxFilterInterfaces)
+        return fail(Errc::limit, "load filter: " + std::to_string(gate.interfaces.size()) +
+                                     " interfaces, and " + std::to_string(kMaxFilterInterfaces) +
+                                     " is the most");
     const std::vector<bpf_insn> program = translate(filter, gate);
     UniqueFd loaded = load_program(program, nullptr);
     const int saved = errno;

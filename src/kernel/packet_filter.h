@@ -41,6 +41,7 @@ struct FilterInstruction {
 };
 
 inline constexpr std::size_t kMaxFilterInstructions = 2048;
+inline constexpr std::size_t kMaxFilterInterfaces = 1024;
 
 /// "3 40 0 0 12 21 0 1 2048 ...": a count, then four numbers an instruction, between blanks or
 /// commas. "0" is the empty filter. Errors: those of check_filter(); invalid for another text.
@@ -60,11 +61,13 @@ struct FilterGate {
 };
 
 /// The translated program: XDP with fragments, of instructions that Linux 6.1 knows. `filter` must
-/// have passed check_filter(). Pure, for tests and for load_filter().
+/// have passed check_filter() and `gate` name no more than kMaxFilterInterfaces. Pure, for tests
+/// and for load_filter().
 std::vector<bpf_insn> translate(std::span<const FilterInstruction> filter, const FilterGate& gate);
 
 /// Loads it. An empty filter matches everything. Packets that find their slot empty are passed to
-/// Linux. Errors: those of check_filter(); limit when the verifier finds it too long; denied.
+/// Linux. Errors: those of check_filter(); limit for too many interfaces and
+/// when the verifier finds it too long; denied.
 Result<UniqueFd> load_filter(std::span<const FilterInstruction> filter, const FilterGate& gate);
 
 }  // namespace sluice::kernel

@@ -13,6 +13,7 @@
 
 #include "kernel/pinned_text.h"
 #include "kernel/state_maps.h"
+#include "plan/reasons.h"
 
 namespace sluice::kernel {
 namespace {
@@ -24,7 +25,7 @@ constexpr const char* kFlows = "slc_flow_counters";
 constexpr const char* kMembers = "slc_member_counters";
 constexpr const char* kCustomers = "slc_customer_counters";
 constexpr const char* kPolicies = "slc_policy_counters";
-constexpr const char* kInterfaces = "slc_interface_counters";
+constexpr std::uint32_t kReasonsOfInterface = SLC_REASON_ROWS * SLC_FAMPROTO_COUNT;
 constexpr const char* kDrops = "slc_drop_counters";
 constexpr std::uint32_t kBatch = 1024;  // Entries that one system call reads.
 
@@ -73,6 +74,19 @@ void read_rows(int fd, std::uint32_t entries, std::size_t row_size, const Take& 
         if (::bpf_map_lookup_elem(fd, &index, rows.data()) == 0) take(index, rows.data());
 }
 
+/// All interfaces together.
+std::vector<slc_counter> folded(const std::vector<slc_counter>& rows) {
+    std::vector<slc_counter> out(kReasonsOfInterface);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        combine(out[i % kReasonsOfInterface], &rows[i], sizeof(slc_counter), false);
+    return out;
+}
+
+slc_counter& counter_of(InterfaceCounts& counts, slc_reason reason) {
+    if (plan::is_drop(reason)) return counts.dropped;
+    return plan::is_pass(reason) ? counts.passed : counts.sent;
+}
+
 template <typename Value>
 std::string bytes_of(const std::vector<Value>& values) {
     return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Value)};
@@ -100,11 +114,13 @@ bool take_bytes(std::string_view& from, std::string& bytes) {
 }  // namespace
 
 template <typename Value>
-std::vector<Value> StateMaps::sum(const std::string& name, std::size_t set) const {
+std::vector<Value> StateMaps::sum(const std::string& name, std::size_t set,
+                                  std::uint32_t least) const {
     std::vector<Value> out;
     const auto found = sets_[set].find(name);
     if (found == sets_[set].end()) return out;
     for (const Epoch& epoch : found->second) {
+        if (epoch.entries < least) continue;
         const std::size_t stride = (epoch.value_size + std::size_t{7}) / 8 * 8;
         const std::size_t row_size = stride * cpus();
         out.resize(std::max<std::size_t>(out.size(), epoch.entries));
@@ -140,7 +156,7 @@ std::vector<Value> StateMaps::sum_since(const std::string& name, std::size_t set
 
 CounterTotals StateMaps::since_start(std::size_t set) const {
     CounterTotals out;
-    out.reasons = sum_since<slc_counter>(kReasons, set);
+    out.reasons = folded(sum_since<slc_counter>(kReasons, set));
     out.services = sum_since<slc_service_counter>(kServices, set);
     out.flows = sum_since<slc_flow_counter>(kFlows, set);
     out.members = sum_since<slc_counter>(kMembers, set);
@@ -190,7 +206,7 @@ void StateMaps::read_start() {
 }
 
 std::vector<slc_counter> StateMaps::reasons() const {
-    return sum<slc_counter>(kReasons);
+    return folded(sum<slc_counter>(kReasons));
 }
 std::vector<slc_service_counter> StateMaps::services() const {
     return sum<slc_service_counter>(kServices);
@@ -208,8 +224,19 @@ std::vector<slc_counter> StateMaps::policies() const {
     return sum<slc_counter>(kPolicies);
 }
 
-std::vector<slc_interface_counter> StateMaps::interfaces() const {
-    return sum<slc_interface_counter>(kInterfaces);
+std::vector<InterfaceCounts> StateMaps::interfaces() const {
+    std::vector<InterfaceCounts> out(SLC_INTERFACE_ROWS);
+    for (std::size_t set = 0; set < sets_.size(); ++set) {
+        const auto counters = sum<slc_counter>(kReasons, set, kReasonsOfInterface * 2);
+        for (std::size_t i = 0; i < counters.size(); ++i) {
+            const auto reason = i / SLC_FAMPROTO_COUNT % SLC_REASON_ROWS;
+            if (reason >= SLC_REASON_COUNT) continue;
+            InterfaceCounts& to = out[i / kReasonsOfInterface % SLC_INTERFACE_ROWS];
+            combine(counter_of(to, static_cast<slc_reason>(reason)), &counters[i],
+                    sizeof(slc_counter), false);
+        }
+    }
+    return out;
 }
 std::vector<slc_counter> StateMaps::drops() const {
     return sum<slc_counter>(kDrops);

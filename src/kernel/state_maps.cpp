@@ -39,7 +39,7 @@ namespace {
 
 constexpr StateKind kKinds[] = {
     {"slc_reason_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0,
-     kReasonRows* SLC_FAMPROTO_COUNT, Shorter::summed},
+     SLC_REASON_INDEX(SLC_INTERFACE_ROWS - 1, SLC_REASON_ROWS, 0), Shorter::summed},
     {"slc_service_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_service_counter), 0, 256,
      Shorter::summed},
     {"slc_flow_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_flow_counter), 0, 256,
@@ -51,13 +51,11 @@ constexpr StateKind kKinds[] = {
     {"slc_policy_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 64, Shorter::summed},
     {"slc_mitigation_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 64,
      Shorter::summed},
-    {"slc_interface_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_interface_counter), 0,
-     SLC_INTERFACE_ROWS, Shorter::summed},
     {"slc_drop_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 256 * SLC_DROP_ROWS,
      Shorter::summed},
     {"slc_limiters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_limiter), 0, 1, Shorter::copied},
     {"slc_sample_counts", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_u64), 0, 1, Shorter::copied},
-    {"slc_drop_stamps", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_u64), 0, kReasonRows,
+    {"slc_drop_stamps", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_u64), 0, SLC_REASON_ROWS,
      Shorter::copied},
     {"slc_talkers", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_talker_bucket), 0, SLC_TALKER_BUCKETS,
      Shorter::copied},

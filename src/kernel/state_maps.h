@@ -28,15 +28,13 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "kernel/flow_map.h"
+#include "kernel/interface_counts.h"
 #include "kernel/sample_map.h"
 #include "sluice/types.h"
 
 namespace sluice::kernel {
 
-/// Rows of slc_reason_counters. Reasons are append-only: room for more than there will be keeps one
-/// map for ever, in the agent too.
-inline constexpr std::uint32_t kReasonRows = 256;
-static_assert(SLC_REASON_COUNT <= kReasonRows);
+static_assert(SLC_REASON_COUNT <= SLC_REASON_ROWS);
 
 /// Entries that a generation needs.
 struct StateSizes {
@@ -110,8 +108,8 @@ class StateMaps {
     [[nodiscard]] std::vector<slc_counter> customers() const;
     [[nodiscard]] std::vector<slc_counter> policies() const;
     [[nodiscard]] std::vector<slc_flow_counter> flow_counters() const;  ///< By service id.
-    /// By ifindex modulo SLC_INTERFACE_ROWS.
-    [[nodiscard]] std::vector<slc_interface_counter> interfaces() const;
+    /// By ifindex modulo SLC_INTERFACE_ROWS. Without what versions before this one counted.
+    [[nodiscard]] std::vector<InterfaceCounts> interfaces() const;
     /// service id * SLC_DROP_ROWS + row of SLC_DROP_REASONS; row 0: all other reasons.
     [[nodiscard]] std::vector<slc_counter> drops() const;
     /// A map of slc_talker_bucket, one for each CPU (talkers of all generations).
@@ -147,7 +145,8 @@ class StateMaps {
     Result<void> write_start();
     [[nodiscard]] CounterTotals since_start(std::size_t set) const;
     template <typename Value>
-    [[nodiscard]] std::vector<Value> sum(const std::string& name, std::size_t set) const;
+    [[nodiscard]] std::vector<Value> sum(const std::string& name, std::size_t set,
+                                         std::uint32_t least = 0) const;
     template <typename Value>
     [[nodiscard]] std::vector<Value> sum(const std::string& name) const;
     template <typename Value>

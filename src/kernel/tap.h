@@ -13,16 +13,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "kernel/generation.h"
+#include "kernel/instance.h"
 #include "kernel/packet_filter.h"
-#include "kernel/pinnable.h"
 #include "kernel/state_maps.h"
 #include "sluice/types.h"
+
+struct ring_buffer;
 
 namespace sluice::kernel {
 
@@ -35,40 +38,51 @@ struct TapOptions {
 
 class Tap {
  public:
-    /// Touches nothing that carries traffic; program_fd() is for slot 0 of the root's program
-    /// array. `of` must stay loaded. Errors: those of BpfObject::load and load_filter().
+    /// Touches nothing that carries traffic. `of` must stay loaded. Errors: those of
+    /// BpfObject::load; limit where there is no memory for the ring.
     static Result<Tap> load(const Generation& of, const StateMaps& state,
                             const LoadOptions& options, const TapOptions& tap);
-    Tap(Tap&&) noexcept;
-    Tap& operator=(Tap&&) noexcept;
-    ~Tap();
 
-    [[nodiscard]] int program_fd() const { return filter_.get(); }
-    /// The same ring and the same counts before the programs of another generation, which is about
-    /// to take its place.
+    /// The root program that chooses: `slot` of `programs_fd` for what matches the filter, slot 0
+    /// for all else. Errors: those of load_filter().
+    [[nodiscard]] Result<UniqueFd> load_front(int programs_fd, std::uint32_t slot) const;
+    /// Valid until the next move_to().
+    [[nodiscard]] TapPrograms programs() const;
+    /// The same ring and the same counts behind the programs of another generation.
     Result<void> move_to(const Generation& of, const StateMaps& state, const LoadOptions& options);
 
-    /// `bytes` is an slc_tap_event and what lies behind it. At most `limit` of them; how many there
-    /// were.
+    /// `bytes` is an slc_tap_event and what lies behind it; only valid during the call. At most
+    /// `limit` of them; how many there were.
     using OnEvent = std::function<void(std::span<const std::byte> bytes)>;
     std::size_t read(std::size_t limit, const OnEvent& on_event);
     /// Sums over CPUs.
     [[nodiscard]] slc_tap_count counts() const;
 
  private:
+    struct Reader {
+        const OnEvent* on_event = nullptr;
+        std::size_t limit = 0;
+        std::size_t taken = 0;
+    };
+    struct FreeRing {
+        void operator()(ring_buffer* ring) const;
+    };
+    /// Ends ring_buffer__consume() behind the event that was taken.
+    static constexpr int kEnough = -1;
+
     Tap() = default;
+    static Result<Tap> open(const TapOptions& options, std::uint32_t scratch_size);
+    static int on_event(void* reader, void* data, std::size_t size);
     Result<void> load_programs(const Generation& of, const StateMaps& state,
                                const LoadOptions& options);
 
     TapOptions options_;
     std::unique_ptr<Generation> tapped_;
-    UniqueFd choice_;  ///< Program array: [0] the plain programs, [1] the tapped ones.
-    UniqueFd filter_;
     UniqueFd events_;
     UniqueFd counts_;
-    UniqueFd scratch_;
-    struct ring_buffer* ring_ = nullptr;
-    OnEvent* reader_ = nullptr;
+    UniqueFd scratches_;
+    std::unique_ptr<Reader> reader_;
+    std::unique_ptr<ring_buffer, FreeRing> ring_;
 };
 
 }  // namespace sluice::kernel

@@ -46,6 +46,23 @@ bool is_drop(slc_reason reason) {
     }
 }
 
+bool is_pass(slc_reason reason) {
+    switch (reason) {
+        case SLC_REASON_DELIVERED_LOCAL:
+        case SLC_REASON_DECAPSULATED:
+        case SLC_REASON_NOT_OURS:
+        case SLC_REASON_NOT_IP:
+        case SLC_REASON_PORT_PASSED:
+        case SLC_REASON_DECAP_SOURCE_REFUSED:
+        case SLC_REASON_DECAP_VIA_FRAGMENT:
+        case SLC_REASON_VLAN_DEPTH:
+        case SLC_REASON_NEIGHBOUR_DISCOVERY:
+            return true;
+        default:
+            return false;
+    }
+}
+
 bool is_agent_reason(slc_reason reason) {
     switch (reason) {
         case SLC_REASON_DECAPSULATED:

@@ -68,7 +68,8 @@ class QuickReasons {
     };
 
     slc_counter read(std::uint32_t index) {
-        if (::bpf_map_lookup_elem(fd_, &index, row_.data()) != 0) return {};
+        const std::uint32_t at = first_ + index;
+        if (::bpf_map_lookup_elem(fd_, &at, row_.data()) != 0) return {};
         return row_[static_cast<std::size_t>(::sched_getcpu())];
     }
 
@@ -98,6 +99,7 @@ class QuickReasons {
     }
 
     int fd_;
+    std::uint32_t first_ = first_reason_row(fd_);
     ReasonReader all_;
     std::vector<slc_counter> row_;
     std::vector<Known> recent_;

@@ -47,18 +47,12 @@ TEST(Counters, TellVerdictsOfAnInterface) {
     (void)bench->run((eth() / ip4() / tcp({.flags = 0})).bytes());
     (void)bench->run((eth() / ip4({.dst = "192.0.2.99"}) / tcp()).bytes());
     const std::uint32_t ifindex = bench->newest_sample()->ifindex;
-    slc_interface_counter sum{};
-    for (const auto& each : row<slc_interface_counter>(bench->state_fd("slc_interface_counters"),
-                                                       ifindex % SLC_INTERFACE_ROWS)) {
-        for (int verdict = 0; verdict < 4; ++verdict) {
-            sum.packets[verdict] += each.packets[verdict];
-            sum.bytes[verdict] += each.bytes[verdict];
-        }
-    }
-    EXPECT_EQ(sum.packets[SLC_VERDICT_DROP], 1U);
-    EXPECT_EQ(sum.packets[SLC_VERDICT_PASS], 1U);
-    EXPECT_EQ(sum.packets[SLC_VERDICT_TX] + sum.packets[SLC_VERDICT_REDIRECT], 1U);
-    EXPECT_EQ(sum.bytes[SLC_VERDICT_TX] + sum.bytes[SLC_VERDICT_REDIRECT], sent.size());
+    const kernel::InterfaceCounts counts =
+        bench->state().interfaces().at(ifindex % SLC_INTERFACE_ROWS);
+    EXPECT_EQ(counts.dropped.packets, 1U);
+    EXPECT_EQ(counts.passed.packets, 1U);
+    EXPECT_EQ(counts.sent.packets, 1U);
+    EXPECT_EQ(counts.sent.bytes, sent.size());
 }
 
 TEST(Counters, TellDropsOfAServiceByReason) {
@@ -111,7 +105,7 @@ TEST(Talkers, WhoSendsMuchStaysWhateverOthersSend) {
         const std::string other =
             "203.0." + std::to_string(i / 250 % 250) + "." + std::to_string(i % 250 + 1);
         (void)bench->run(heavy);
-        (void)bench->run((eth() / ip4({.src = other}) / tcp()).bytes());
+        (void)bench->run((eth() / ip4({.src = other.c_str()}) / tcp()).bytes());
     }
     std::uint64_t packets = 0;
     for (const slc_talker& talker : talkers(*bench))

@@ -30,9 +30,12 @@ int cpus() {
     return count;
 }
 
-/// Values of this CPU for the first `count` entries of a per-CPU array.
+/// The interface that test runs come by.
+constexpr std::uint32_t kTestIfindex = 1;
+
+/// Values of this CPU for `count` entries of a per-CPU array, from entry `from` on.
 template <typename Value>
-std::vector<Value> per_cpu_column(int fd, std::size_t count) {
+std::vector<Value> per_cpu_column(int fd, std::size_t count, std::uint32_t from = 0) {
     const auto width = static_cast<std::size_t>(cpus());
     const int cpu = ::sched_getcpu();
     std::vector<Value> cells(count * width);
@@ -41,14 +44,15 @@ std::vector<Value> per_cpu_column(int fd, std::size_t count) {
     auto read = static_cast<__u32>(count);
     LIBBPF_OPTS(bpf_map_batch_opts, options);
     std::vector<Value> column(count);
-    if (::bpf_map_lookup_batch(fd, nullptr, &next, keys.data(), cells.data(), &read, &options) !=
-            0 &&
+    const std::uint32_t before = from - 1;  // The batch begins behind this key.
+    if (::bpf_map_lookup_batch(fd, from == 0 ? nullptr : const_cast<std::uint32_t*>(&before), &next,
+                               keys.data(), cells.data(), &read, &options) != 0 &&
         errno != ENOENT) {
         std::perror("read counters");
         std::abort();
     }
     for (std::size_t i = 0; i < read; ++i)
-        column[keys[i]] = cells[i * width + static_cast<std::size_t>(cpu)];
+        column[keys[i] - from] = cells[i * width + static_cast<std::size_t>(cpu)];
     return column;
 }
 
@@ -123,6 +127,11 @@ Result<RunResult> test_run(int fd, const Bytes& frame) {
                      Bytes(out.begin(), out.begin() + options.data_size_out)};
 }
 
+std::uint32_t first_reason_row(int fd) {
+    const std::uint32_t row = SLC_REASON_INDEX(kTestIfindex, 0, 0);
+    return entries_of(fd) > row ? row : 0;
+}
+
 ReasonReader::ReasonReader(int map_fd) : fd_(map_fd) {
     read();
     last_ = buffer_;
@@ -130,7 +139,7 @@ ReasonReader::ReasonReader(int map_fd) : fd_(map_fd) {
 
 void ReasonReader::read() {
     buffer_ = per_cpu_column<slc_counter>(
-        fd_, static_cast<std::size_t>(Reason::COUNT) * SLC_FAMPROTO_COUNT);
+        fd_, static_cast<std::size_t>(Reason::COUNT) * SLC_FAMPROTO_COUNT, first_reason_row(fd_));
 }
 
 std::vector<ReasonMove> ReasonReader::moves() {

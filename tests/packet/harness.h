@@ -44,6 +44,9 @@ struct ReasonMove {
 };
 
 /// Reads the rows of the reason counters of this CPU and says which ones moved.
+/// Where slc_reason_counters of test runs begin; the agent's are the only ones it has.
+std::uint32_t first_reason_row(int map_fd);
+
 class ReasonReader {
  public:
     explicit ReasonReader(int map_fd);
@@ -106,6 +109,7 @@ class Bench {
                                           const std::string& address) const;
     /// The flow tables: reset_state() empties them.
     kernel::FlowMap& flows() { return state_->flows(); }
+    [[nodiscard]] const kernel::StateMaps& state() const { return *state_; }
 
     /// Oldest first.
     [[nodiscard]] std::vector<slc_sample> samples() const { return state_->samples().read(); }
@@ -119,6 +123,7 @@ class Bench {
     [[nodiscard]] const plan::Image& image() const { return image_; }
     [[nodiscard]] kernel::Generation& generation() { return *generation_; }
     [[nodiscard]] int state_fd(const std::string& map) const;
+    [[nodiscard]] const kernel::StateMaps& state() const { return *state_; }
 
  private:
     Bench() = default;

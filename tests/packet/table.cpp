@@ -131,6 +131,7 @@ void check(const Case& row) {
     const Bytes in = row.in.bytes();
     const auto twin = answer_of_twin(bench, row);
     for (const Packet& packet : row.before) (void)bench.run(packet.bytes());
+    const auto explained = explanation(bench, in);
     const Outcome got = bench.run(in);
 
     const std::optional<Flow> flow = row.flow ? row.flow : flow_of(row.in);
@@ -146,6 +147,7 @@ void check(const Case& row) {
     check_frame(row, in, want, got);
     check_sample(bench, in, got.run);
     check_twin(bench, twin, got.run);
+    check_explanation(bench, row, explained, got.run);
     if (row.want.frame && got.run.verdict != Verdict::drop)
         record(row.name, *row.want.frame, got.run.frame, row.inner_sums);
 }

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "plan/reasons.h"
 #include "sluice/hash.h"
 #include "tests/packet/dissect.h"
 
@@ -129,6 +130,87 @@ void check_twin(Bench& bench, const Result<kernel::TwinAnswer>& twin, const RunR
     }
     check_slot(bench, answer);
     check_cell(bench, answer, twin->frame);
+}
+
+namespace {
+
+/// Rows that are about a limit of rate which has been reached. An explanation says of them what the
+/// packet would find before, and names that it does.
+constexpr const char* kOfRate[] = {"none"};
+
+proof::WalkScene scene_of(const Bench& bench) {
+    const auto& image = bench.image();
+    proof::WalkScene out{bench.config(), {}};
+    out.names.service = [&](std::uint32_t id) -> std::string {
+        for (std::size_t i = 0; i < image.service_ids.size(); ++i)
+            if (image.service_ids[i] == id) return bench.config().services[i].name;
+        return {};
+    };
+    const auto member = [&image](std::uint32_t id) {
+        return std::find_if(image.members.begin(), image.members.end(),
+                            [id](const auto& each) { return each.id == id; });
+    };
+    out.names.backend = [&image, member](std::uint32_t id) -> std::optional<IpAddress> {
+        const auto found = member(id);
+        return found == image.members.end() ? std::nullopt : std::optional(found->address);
+    };
+    out.names.member = [&bench, &image, member](std::uint32_t id) -> std::string {
+        const auto found = member(id);
+        return found == image.members.end()
+                   ? std::string()
+                   : bench.config().groups[found->group].name + "/" + found->address.text();
+    };
+    out.customer = out.policy =
+        out.interface = [](std::uint32_t id) { return "number " + std::to_string(id); };
+    out.generation = 1;
+    out.came_by = "number 1";
+    out.entry = "received by number 1";
+    return out;
+}
+
+bool is_of_rate(const std::string& row) {
+    return std::find(std::begin(kOfRate), std::end(kOfRate), row) != std::end(kOfRate);
+}
+
+}  // namespace
+
+Result<proof::Walk> explanation(Bench& bench, const Bytes& in) {
+    kernel::Twin* const twin = SLC_TRY(bench.twin(), "twin");
+    proof::TraceRequest request{in, 0, clock_ns(), &bench.flows(), {}};
+    request.prepare = [&]() -> Result<void> {
+        SLC_CHECK(twin->clear_state(), "clear");
+        twin->copy_live(bench.generation());
+        return twin->copy_frags(bench.state());
+    };
+    const auto scene = scene_of(bench);
+    const proof::Trace trace = SLC_TRY(proof::trace(*twin, request, scene), "trace");
+    return proof::walk_of(trace, scene);
+}
+
+void check_explanation(const Bench& bench, const Case& row, const Result<proof::Walk>& walk,
+                       const RunResult& live) {
+    ASSERT_TRUE(walk) << walk.error().what;
+    const auto sample = bench.newest_sample();
+    ASSERT_TRUE(sample);
+    if (is_of_rate(row.name)) {
+        EXPECT_NE(walk->reason, plan::reason_label(sample->rec.reason));
+        EXPECT_FALSE(walk->assumptions.empty());
+        return;
+    }
+    EXPECT_EQ(walk->verdict, plan::verdict_label(sample->rec.verdict));
+    EXPECT_EQ(walk->stage, plan::stage_label(sample->rec.stage));
+    EXPECT_EQ(walk->reason, plan::reason_label(sample->rec.reason));
+    const auto scene = scene_of(bench);
+    EXPECT_EQ(walk->service,
+              sample->rec.service != 0 ? scene.names.service(sample->rec.service) : "");
+    EXPECT_EQ(walk->backend, sample->rec.member != 0 ? scene.names.member(sample->rec.member) : "");
+    const bool is_drop = live.verdict == Verdict::drop;
+    EXPECT_TRUE(walk->out == (is_drop ? Bytes() : live.frame)) << diff(live.frame, walk->out);
+    ASSERT_FALSE(walk->steps.empty());
+    EXPECT_EQ(walk->steps.front().stage, "entry");
+    EXPECT_EQ(walk->steps.back().stage, "exit");
+    EXPECT_TRUE(walk->steps.back().text.ends_with(walk->text)) << walk->steps.back().text;
+    for (const auto& step : walk->steps) EXPECT_FALSE(step.text.empty()) << step.stage;
 }
 
 }  // namespace sluice::packet
