@@ -66,8 +66,8 @@ struct FilterGate {
 std::vector<bpf_insn> translate(std::span<const FilterInstruction> filter, const FilterGate& gate);
 
 /// Loads it. An empty filter matches everything. Packets that find their slot empty are passed to
-/// Linux. Errors: those of check_filter(); limit for too many interfaces and
-/// when the verifier finds it too long; denied.
+/// Linux. Errors: those of check_filter(); limit for too many interfaces, and when the verifier
+/// finds no end; denied.
 Result<UniqueFd> load_filter(std::span<const FilterInstruction> filter, const FilterGate& gate);
 
 }  // namespace sluice::kernel

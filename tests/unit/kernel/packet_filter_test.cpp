@@ -8,108 +8,22 @@
 #include <linux/filter.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <iterator>
 #include <set>
 
-#include "cli/pcap_filter.h"
-#include "tests/unit/kernel/filter_frames.h"
-#include "tests/unit/kernel/filter_reference.h"
-#include "tests/unit/kernel/verdict_program.h"
+#include "tests/unit/kernel/filter_rig.h"
 
 namespace sluice::kernel {
 namespace {
 
 using model::Random;
-using test::FilterReference;
+using test::compiled;
+using test::Filter;
 using test::Frame;
-using test::random_frame;
+using test::PacketFilterTest;
 using test::random_frames;
-using test::verdict_of;
-using test::VerdictProgram;
-
-using Filter = std::vector<FilterInstruction>;
-
-constexpr int kMatched = XDP_TX;
-constexpr int kMissed = XDP_DROP;
-
-/// A program array that tells by the action where a packet went.
-class Slots {
- public:
-    Slots() : array_(::bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "filter_test", 4, 4, 2, nullptr)) {
-        fill(0, missed_.program_fd());
-        fill(1, matched_.program_fd());
-    }
-    [[nodiscard]] int fd() const { return array_.get(); }
-    void empty(std::uint32_t slot) { ::bpf_map_delete_elem(fd(), &slot); }
-
- private:
-    void fill(std::uint32_t slot, int program) {
-        EXPECT_EQ(::bpf_map_update_elem(fd(), &slot, &program, BPF_ANY), 0) << std::strerror(errno);
-    }
-
-    VerdictProgram missed_{static_cast<xdp_action>(kMissed)};
-    VerdictProgram matched_{static_cast<xdp_action>(kMatched)};
-    UniqueFd array_;
-};
-
-Filter compiled(const std::string& expression) {
-    const auto text = cli::compile_filter(expression);
-    EXPECT_TRUE(text) << text.error().what;
-    if (!text) return {};
-    auto filter = read_filter(*text);
-    EXPECT_TRUE(filter) << filter.error().what;
-    return filter ? std::move(*filter) : Filter{};
-}
-
-std::string hex(const Frame& frame) {
-    std::string text = std::to_string(frame.size()) + " bytes:";
-    char byte[8];
-    for (std::size_t i = 0; i < std::min<std::size_t>(frame.size(), 160); ++i) {
-        std::snprintf(byte, sizeof byte, "%s%02x", i % 2 == 0 ? " " : "", frame[i]);
-        text += byte;
-    }
-    return text;
-}
-
-struct Tally {
-    std::size_t matched = 0;
-    std::size_t missed = 0;
-    std::size_t wrong = 0;
-};
-
-class PacketFilterTest : public testing::Test {
- protected:
-    UniqueFd load(const Filter& filter, std::vector<std::uint32_t> interfaces = {}) {
-        auto loaded = load_filter(filter, FilterGate{std::move(interfaces), slots.fd()});
-        EXPECT_TRUE(loaded) << loaded.error().what << "\n" << text_of(filter);
-        return loaded ? std::move(*loaded) : UniqueFd();
-    }
-
-    /// Runs a filter both ways; tells of the first frame on which they differ.
-    Tally compare(const Filter& filter, const std::vector<Frame>& frames) {
-        Tally tally;
-        const UniqueFd program = load(filter);
-        const FilterReference reference(filter);
-        for (const Frame& frame : frames) {
-            const bool want = reference.matches(frame);
-            const int got = verdict_of(program.get(), frame);
-            ++(want ? tally.matched : tally.missed);
-            if (got == (want ? kMatched : kMissed)) continue;
-            if (tally.wrong++ == 0) {
-                ADD_FAILURE() << "libpcap says " << (want ? "match" : "no match")
-                              << ", the kernel answers " << got << "\n"
-                              << hex(frame) << "\n"
-                              << text_of(filter);
-            }
-        }
-        return tally;
-    }
-
-    Slots slots;
-};
+using test::Tally;
 
 /// With how it must end on random frames, lest the comparison compares nothing.
 struct Expression {
