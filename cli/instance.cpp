@@ -14,6 +14,7 @@
 #include "base/exit_code.h"
 #include "cli/commands.h"
 #include "cli/instance.h"
+#include "cli/node_tuning.h"
 #include "cli/table.h"
 
 namespace sluice::cli {
@@ -61,15 +62,26 @@ Result<std::vector<Info>> all_instances(const Options& options) {
     return found;
 }
 
-Result<int> remove_instance(const Options& options, const std::string& node) {
+Result<void> remove_instance(const Options& options, const std::string& node) {
     auto removed = kernel::Instance::remove(options.instance.bpffs, node);
     if (!removed) return fail(with_advice(std::move(removed).error()).in(node));
-    if (is_document(options.format))
-        print_document({{"schema_version", api::kSchemaVersion}, {"removed", node}},
-                       options.format);
+    return {};
+}
+
+/// `node` may be empty: there was nothing to remove.
+void print_removed(const Options& options, const std::string& node,
+                   const std::vector<node::TuningOutcome>& tuning) {
+    if (is_document(options.format)) {
+        Json document = {{"schema_version", api::kSchemaVersion}, {"removed", node}};
+        if (!tuning.empty()) document["tuning"] = outcomes_json(tuning);
+        print_document(document, options.format);
+        return;
+    }
+    if (node.empty())
+        fmt::print("nothing of Sluice is in {}\n", options.instance.bpffs);
     else
         fmt::print("{} is removed: its packets are Linux's now\n", node);
-    return kExitDone;
+    if (!tuning.empty()) print_outcomes(tuning);
 }
 
 }  // namespace
@@ -96,8 +108,9 @@ Result<int> run_instance_remove(const Options& options) {
     if (std::find(names.begin(), names.end(), options.name) == names.end())
         return fail(Errc::not_found, fmt::format("instance remove: no instance '{}'", options.name),
                     suggestion(options.name, names, "sluice instance list shows them all"));
-    auto code = remove_instance(options, options.name);
-    return code ? code : fail(std::move(code).error().in("instance remove"));
+    SLC_CHECK(remove_instance(options, options.name), "instance remove");
+    print_removed(options, options.name, {});
+    return kExitDone;
 }
 
 Result<std::string> chosen_node(const Options& options) {
@@ -112,16 +125,13 @@ Result<std::string> chosen_node(const Options& options) {
 
 Result<int> run_detach(const Options& options) {
     const std::string node = SLC_TRY(chosen_node(options), "detach");
-    if (node.empty()) {
-        if (is_document(options.format))
-            print_document({{"schema_version", api::kSchemaVersion}, {"removed", ""}},
-                           options.format);
-        else
-            fmt::print("nothing of Sluice is in {}\n", options.instance.bpffs);
-        return kExitDone;
-    }
-    auto code = remove_instance(options, node);
-    return code ? code : fail(std::move(code).error().in("detach"));
+    if (!node.empty()) SLC_CHECK(remove_instance(options, node), "detach");
+    std::vector<node::TuningOutcome> tuning;
+    // NICs are tuned for all instances of a machine: the last one takes it back.
+    if (SLC_TRY(all_instances(options), "detach").empty())
+        tuning = SLC_TRY(node::undo_tuning(options.instance.state_dir), "detach");
+    print_removed(options, node, tuning);
+    return kExitDone;
 }
 
 }  // namespace sluice::cli

@@ -20,6 +20,9 @@
 #include "control/metrics_source.h"
 #include "daemon/options.h"
 #include "daemon/systemd.h"
+#include "kernel/instance.h"
+#include "node/losses.h"
+#include "node/tuning_log.h"
 
 namespace sluice::daemon {
 namespace {
@@ -61,6 +64,7 @@ class Node : public control::NodeView {
     control::Observation& observation() override { return controller_; }
     const observe::EventLog& events() override { return controller_.events(); }
     control::MetricsSource metrics() override { return controller_.metrics(); }
+    Result<node::LossCounts> losses() override { return controller_.losses(); }
 
     /// The first configuration.
     Result<void> apply() {
@@ -162,7 +166,7 @@ Result<void> carry_out(const Options& options) {
         case Action::check:
             return check(options);
         case Action::detach:
-            return control::Controller::detach(controller_options(options));
+            return detach(options);
         case Action::run:
             break;
     }
@@ -177,6 +181,26 @@ void print(const Error& error, bool is_for_programs) {
     }
     fmt::print(stderr, "error: {}\n", error.what);
     if (!error.hint.empty()) fmt::print(stderr, "hint: {}\n", error.hint);
+Result<void> detach(const Options& options) {
+    auto removed = control::Controller::detach(controller_options(options));
+    if (!removed) return removed;
+    // NICs are tuned for all instances of a machine: the last one takes it back.
+    const auto left = kernel::Instance::list(options.bpffs);
+    if (!left || !left->empty()) return {};
+    for (const auto& one : SLC_TRY(node::undo_tuning(options.state_dir), "detach")) {
+        const bool is_well =
+            one.end == node::TuningEnd::undone || one.end == node::TuningEnd::gone;
+        log_event(is_well ? LogLevel::info : LogLevel::warning, "tuning.undone",
+                  {{"interface", one.interface},
+                   {"setting", one.setting},
+                   {"from", one.from},
+                   {"to", one.to},
+                   {"end", name_of(one.end)},
+                   {"error", one.error}});
+    }
+    return {};
+}
+
 }
 
 }  // namespace

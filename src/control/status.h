@@ -16,6 +16,10 @@
 #include "observe/event_log.h"
 #include "plan/next_hop.h"
 
+namespace sluice::node {
+struct LossCounts;  // node/losses.h
+}
+
 namespace sluice::control {
 
 struct Traffic {
@@ -295,6 +299,8 @@ class NodeView {
     virtual const observe::EventLog& events() = 0;
     /// All that /metrics tells, cheap to gather however large the configuration is.
     virtual MetricsSource metrics() = 0;
+    /// Where packets got lost: of the interfaces attached, of the machine, and by our decision.
+    virtual Result<node::LossCounts> losses() = 0;
 };
 
 }  // namespace sluice::control

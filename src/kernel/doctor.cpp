@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "kernel/doctor_of.h"
+
 namespace sluice::kernel {
 namespace {
 
@@ -19,23 +21,6 @@ constexpr std::string_view kNativeDrivers[] = {
     "mana",     "mlx4_en",   "mlx5_core", "mvneta", "mvpp2",          "nfp",
     "qede",     "sfc",       "st_gmac",   "stmmac", "thunderx-nicvf", "tun",
     "veth",     "virtio_net"};
-
-class Findings {
- public:
-    explicit Findings(std::string subject) : subject_(std::move(subject)) {}
-
-    void add(std::string id, CheckStatus status, std::string finding, std::string remedy = {}) {
-        checks_.push_back({std::move(id), subject_, status, std::move(finding), std::move(remedy)});
-    }
-    void ok(std::string id, std::string finding) {
-        add(std::move(id), CheckStatus::ok, std::move(finding));
-    }
-    [[nodiscard]] std::vector<DoctorCheck> take() { return std::move(checks_); }
-
- private:
-    std::string subject_;
-    std::vector<DoctorCheck> checks_;
-};
 
 /// A feature of the kernel that is there, is not, or could not be tried.
 struct Feature {
@@ -300,7 +285,7 @@ void judge_veth(Findings& out, const InterfaceFacts& facts) {
 }
 
 void judge_interface(std::vector<DoctorCheck>& checks, const InterfaceFacts& facts,
-                     std::uint32_t cpus) {
+                     const KernelFacts& kernel) {
     Findings out(facts.name);
     if (!facts.link) {
         out.add("interface.exists", CheckStatus::fail, "there is no such interface",
@@ -317,7 +302,8 @@ void judge_interface(std::vector<DoctorCheck>& checks, const InterfaceFacts& fac
         judge_mtu(out, facts);
         judge_program(out, facts);
         judge_offloads(out, facts);
-        judge_queues(out, facts, cpus);
+        judge_queues(out, facts, kernel.cpus);
+        judge_layout(out, facts, kernel.machine);
         judge_headroom(out, facts);
         judge_veth(out, facts);
     }
@@ -353,10 +339,10 @@ DoctorReport diagnose(const KernelFacts& kernel, const std::vector<InterfaceFact
     judge_release(out, kernel);
     judge_privilege(out, kernel);
     judge_features(out, kernel);
+    judge_machine(out, kernel.machine);
     report.checks = out.take();
     judge_bpffs(report.checks, kernel);
-    for (const InterfaceFacts& facts : interfaces)
-        judge_interface(report.checks, facts, kernel.cpus);
+    for (const InterfaceFacts& facts : interfaces) judge_interface(report.checks, facts, kernel);
     return report;
 }
 

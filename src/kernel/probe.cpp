@@ -203,6 +203,7 @@ KernelFacts probe_kernel(const std::string& bpffs_path) {
     facts.btf = ::access("/sys/kernel/btf/vmlinux", R_OK) == 0;
     facts.privilege = missing_privilege();
     facts.cpus = std::max(1u, std::thread::hardware_concurrency());
+    facts.machine = read_machine_layout();
     probe_programs(facts);
     facts.managed_neighbours = probe_managed_neighbours();
     probe_bpffs(facts, bpffs_path);

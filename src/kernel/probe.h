@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "kernel/ethtool.h"
+#include "kernel/nic_layout.h"
 #include "kernel/rtnetlink.h"
 
 namespace sluice::kernel {
@@ -48,6 +49,7 @@ struct KernelFacts {
     bool bpffs_mounted = false;                   ///< `bpffs_existing` is on a BPF file system.
     bool bpffs_writable = false;                  ///< Directories may be made in `bpffs_existing`.
     std::uint32_t cpus = 0;                       ///< Online.
+    MachineLayout machine;
 };
 
 KernelFacts probe_kernel(const std::string& bpffs_path);
@@ -69,6 +71,7 @@ struct InterfaceFacts {
     std::optional<OffloadState> gro_hw;
     std::optional<std::uint32_t> rx_queues;
     std::optional<std::uint32_t> rx_queues_max;
+    NicLayout layout;
 };
 
 /// One for each name, in that order; for no names: for every Ethernet interface, by name.

@@ -23,19 +23,18 @@ std::string program_name(std::uint32_t id) {
     return {info.name, ::strnlen(info.name, sizeof info.name)};
 }
 
-void probe_ethtool(InterfaceFacts& facts) {
-    const Ethtool ethtool(facts.name);
-    facts.driver = ethtool.driver();
-    const auto features = ethtool.features();
+void probe_layout(InterfaceFacts& facts) {
+    facts.driver = driver_of(facts.name);
+    facts.layout = read_nic_layout(facts.name, facts.link->ifindex);
     const auto feature = [&](const char* name) -> std::optional<OffloadState> {
-        const auto found = features.find(name);
-        if (found == features.end()) return std::nullopt;
+        const auto found = facts.layout.features.find(name);
+        if (found == facts.layout.features.end()) return std::nullopt;
         return found->second;
     };
     facts.rx_vlan = feature("rx-vlan-hw-parse");
     facts.lro = feature("rx-lro");
     facts.gro_hw = feature("rx-gro-hw");
-    if (const auto channels = ethtool.channels()) {
+    if (const auto& channels = facts.layout.channels) {
         facts.rx_queues = channels->receiving();
         facts.rx_queues_max = std::max(channels->max_combined, channels->max_rx);
     }
@@ -77,7 +76,7 @@ Result<std::vector<InterfaceFacts>> probe_interfaces(const std::vector<std::stri
             facts.link = found->second;
             facts.xdp_program = program_name(found->second.xdp_prog_id);
             facts.xdp_features = netlink.xdp_features(found->second.ifindex);
-            probe_ethtool(facts);
+            probe_layout(facts);
         }
         out.push_back(std::move(facts));
     }

@@ -63,6 +63,7 @@ class FakeNode : public control::NodeView {
     int reloads = 0;
     FakeConfigurations configured;
     FakeObservation observed;
+    Result<node::LossCounts> losses() override;
     observe::EventLog event_log;
     control::BackendOrder last_order;
     std::atomic<std::uint64_t> steps = 0;  ///< Of passes through the flow table.

@@ -25,6 +25,11 @@ KernelFacts good_kernel() {
     facts.bpffs_existing = "/sys/fs/bpf";
     facts.bpffs_mounted = facts.bpffs_writable = true;
     facts.cpus = 4;
+    facts.machine.cpus = {0, 1, 2, 3};
+    facts.machine.numa = {{0, {0, 1, 2, 3}}};
+    facts.machine.governor = "performance";
+    facts.machine.budget = 300;
+    facts.machine.budget_usecs = 8000;
     return facts;
 }
 
@@ -42,6 +47,13 @@ InterfaceFacts good_interface() {
     facts.rx_vlan = facts.lro = facts.gro_hw = OffloadState{};
     facts.rx_queues = 4;
     facts.rx_queues_max = 64;
+    facts.layout.rings = RingSizes{2048, 1024, 8160, 8160};
+    facts.layout.spread = ReceiveSpread{{0, 1, 2, 3, 0, 1, 2, 3}, {1, 2, 3, 4, 5, 6}};
+    facts.layout.hashed = {{HashedFlow::tcp4, "sdfn"}, {HashedFlow::udp4, "sdfn"}};
+    facts.layout.pause = PauseFrames{true, true, false};
+    facts.layout.coalescing = Coalescing{50, 0, false};
+    for (std::uint32_t queue = 0; queue < 4; ++queue)
+        facts.layout.interrupts[queue] = {40 + queue, {0, 1, 2, 3}, {queue}};
     return facts;
 }
 
@@ -77,12 +89,17 @@ TEST(Doctor, a_good_machine_is_well_and_reported_in_order) {
                                            "kernel.program_array",   "kernel.xdp_get_buff_len",
                                            "kernel.xdp_load_bytes",  "kernel.ktime_get_coarse_ns",
                                            "kernel.neighbours",      "kernel.tcx",
-                                           "bpffs.mounted",          "bpffs.writable",
-                                           "interface.exists",       "interface.up",
-                                           "interface.driver",       "interface.xdp_native",
-                                           "interface.mtu",          "interface.xdp_program",
-                                           "interface.rx_vlan",      "interface.rx_merge",
-                                           "interface.queues",       "interface.headroom"};
+                                           "kernel.governor",        "kernel.irqbalance",
+                                           "kernel.softnet_budget",  "bpffs.mounted",
+                                           "bpffs.writable",         "interface.exists",
+                                           "interface.up",           "interface.driver",
+                                           "interface.xdp_native",   "interface.mtu",
+                                           "interface.xdp_program",  "interface.rx_vlan",
+                                           "interface.rx_merge",     "interface.queues",
+                                           "interface.rings",        "interface.spread",
+                                           "interface.hash",         "interface.hash_key",
+                                           "interface.interrupts",   "interface.pause",
+                                           "interface.coalescing",   "interface.headroom"};
     EXPECT_EQ(ids, want);
 }
 
@@ -275,6 +292,166 @@ TEST(Doctor, fewer_queues_than_cpus) {
                            "ethtool -L eth0 combined 4"}));
     facts.rx_queues_max = 1;
     EXPECT_EQ(of_interface(facts, "interface.queues").status, CheckStatus::ok);
+}
+
+constexpr const char* kTune = "sluice node tune shows what to change, --apply does";
+
+struct LayoutCase {
+    const char* name;
+    void (*change)(InterfaceFacts&, KernelFacts&);
+    DoctorCheck want;
+};
+
+const LayoutCase kLayoutCases[] = {
+    {.name = "a_ring_far_below_what_it_could_be",
+     .change = [](auto& nic, auto&) { nic.layout.rings = RingSizes{64, 64, 4096, 4096}; },
+     .want = {"interface.rings", "eth0", CheckStatus::warn,
+              "64 descriptors of 4096 in a receive ring: a burst, or a moment in which the CPU is "
+              "busy, fills it",
+              kTune}},
+    {.name = "a_small_ring_that_is_as_large_as_it_gets",
+     .change = [](auto& nic, auto&) { nic.layout.rings = RingSizes{256, 256, 256, 256}; },
+     .want = {"interface.rings", "eth0", CheckStatus::ok,
+              "256 descriptors of 256 in a receive ring", ""}},
+    {.name = "spreading_over_fewer_queues_than_there_are",
+     .change = [](auto& nic, auto&) { nic.layout.spread->table = {0, 1, 0, 1, 0, 1, 0, 1}; },
+     .want = {"interface.spread", "eth0", CheckStatus::warn,
+              "packets are spread over 2 of 4 receive queues: the others stay idle", kTune}},
+    {.name = "hashes_of_addresses_alone",
+     .change = [](auto& nic, auto&) { nic.layout.hashed[HashedFlow::udp4] = "sd"; },
+     .want = {"interface.hash", "eth0", CheckStatus::warn,
+              "the NIC spreads udp4 by addresses alone: all flows between two hosts share a queue",
+              kTune}},
+    {.name = "a_symmetric_key",
+     .change = [](auto& nic, auto&) { nic.layout.spread->key.assign(40, 0x6d); },
+     .want = {"interface.hash_key", "eth0", CheckStatus::ok,
+              "its key is symmetric: fewer different hashes", ""}},
+    {.name = "interrupts_of_several_queues_on_one_cpu",
+     .change =
+         [](auto& nic, auto&) {
+             nic.layout.interrupts[2].effective = {0};
+             nic.layout.interrupts[3].effective = {0};
+         },
+     .want = {"interface.interrupts", "eth0", CheckStatus::warn,
+              "3 receive queues interrupt CPU 0, others are free", kTune}},
+    {.name = "interrupts_on_another_node_than_the_nic",
+     .change =
+         [](auto& nic, auto& kernel) {
+             nic.layout.numa_node = 1;
+             kernel.machine.numa = {{0, {0, 1}}, {1, {2, 3}}};
+         },
+     .want = {"interface.numa", "eth0", CheckStatus::warn,
+              "the NIC is at NUMA node 1, CPUs 2-3; 2 of the CPUs that it interrupts are elsewhere",
+              kTune}},
+    {.name = "pause_frames_move_losses_into_the_switch",
+     .change = [](auto& nic, auto&) { nic.layout.pause->tx = true; },
+     .want = {"interface.pause", "eth0", CheckStatus::warn,
+              "when it is full, the NIC makes the switch wait: packets are then lost there, also "
+              "those of others, and no counter here tells",
+              "ethtool -A eth0 autoneg off tx off (resets the link)"}},
+    {.name = "an_interrupt_for_each_packet",
+     .change = [](auto& nic, auto&) { nic.layout.coalescing = Coalescing{0, 1, false}; },
+     .want = {"interface.coalescing", "eth0", CheckStatus::warn, "an interrupt for each packet",
+              "ethtool -C eth0 adaptive-rx on, or rx-usecs 50"}},
+    {.name = "packets_that_wait_long",
+     .change = [](auto& nic, auto&) { nic.layout.coalescing = Coalescing{500, 0, false}; },
+     .want = {"interface.coalescing", "eth0", CheckStatus::warn, "packets wait for up to 500 us",
+              "ethtool -C eth0 adaptive-rx on, or rx-usecs 50"}},
+    {.name = "cpus_that_save_power",
+     .change = [](auto&, auto& kernel) { kernel.machine.governor = "powersave"; },
+     .want = {"kernel.governor", "kernel", CheckStatus::warn,
+              "CPUs save power: the first packets of a burst are slow",
+              "cpupower frequency-set -g performance"}},
+    {.name = "somebody_moves_interrupts",
+     .change = [](auto&, auto& kernel) { kernel.machine.irqbalance = true; },
+     .want =
+         {"kernel.irqbalance", "kernel", CheckStatus::warn,
+          "irqbalance runs: it moves the interrupts of receive queues between CPUs",
+          "systemctl disable --now irqbalance, or ban the NIC's interrupts in IRQBALANCE_ARGS"}},
+    {.name = "rounds_that_end_early",
+     .change = [](auto&, auto& kernel) { kernel.machine.budget = 64; },
+     .want = {"kernel.softnet_budget", "kernel", CheckStatus::warn,
+              "a round of receiving: 64 packets, 8000 us",
+              "sysctl -w net.core.netdev_budget=300 net.core.netdev_budget_usecs=8000"}},
+};
+
+TEST(Doctor, layout_of_queues_rings_and_interrupts) {
+    for (const LayoutCase& test : kLayoutCases) {
+        InterfaceFacts nic = good_interface();
+        KernelFacts kernel = good_kernel();
+        test.change(nic, kernel);
+        EXPECT_EQ(check(diagnose(kernel, {nic}), test.want.id), test.want) << test.name;
+    }
+}
+
+TEST(Doctor, a_driver_without_rings_or_hashes_is_not_asked_about_them) {
+    InterfaceFacts nic = good_interface();
+    nic.layout = {};
+    for (const auto& one : diagnose(good_kernel(), {nic}).checks)
+        for (const char* id : {"interface.rings", "interface.spread", "interface.hash",
+                               "interface.interrupts", "interface.pause", "interface.coalescing"})
+            EXPECT_NE(one.id, id);
+}
+
+TEST(Doctor, lists_of_cpus) {
+    for (const char* text : {"", "0", "0-3", "0,2,4-6", "15"})
+        EXPECT_EQ(text_of(parse_cpu_list(text).value()), text);
+    EXPECT_EQ(text_of(parse_cpu_list("3,1,2,2").value()), "1-3");
+    for (const char* wrong : {"x", "3-1", "1-", "-1", "0-99999", "1,,2"})
+        EXPECT_FALSE(parse_cpu_list(wrong).has_value()) << wrong;
+}
+
+struct InterruptCase {
+    const char* name;
+    const char* interface;
+    std::set<std::uint32_t> device;
+    const char* text;
+    std::map<std::uint32_t, std::uint32_t> want;
+};
+
+const InterruptCase kInterruptCases[] = {
+    {.name = "virtio_names_its_device_and_not_the_interface",
+     .interface = "eth0",
+     .device = {37, 38, 39, 40, 41},
+     .text = "            CPU0       CPU1\n"
+             " 37:          0          0 PCI-MSIX-0000:00:03.0   0-edge      virtio2-config\n"
+             " 38:          0       2288 PCI-MSIX-0000:00:03.0   1-edge      virtio2-input.0\n"
+             " 39:       1660          0 PCI-MSIX-0000:00:03.0   2-edge      virtio2-output.0\n"
+             " 40:          0          9 PCI-MSIX-0000:00:03.0   3-edge      virtio2-input.1\n"
+             " 41:          9          0 PCI-MSIX-0000:00:03.0   4-edge      virtio2-output.1\n"
+             " 50:          9          0 PCI-MSIX-0000:00:04.0   4-edge      virtio3-input.1\n"
+             "NMI:          0          0   Non-maskable interrupts\n",
+     .want = {{0, 38}, {1, 40}}},
+    {.name = "intel_names_the_interface",
+     .interface = "eth1",
+     .device = {},
+     .text = " 60: 1 2 IR-PCI-MSI 1-edge      i40e-eth1-TxRx-0\n"
+             " 61: 1 2 IR-PCI-MSI 2-edge      i40e-eth1-TxRx-11\n"
+             " 62: 1 2 IR-PCI-MSI 3-edge      i40e-eth10-TxRx-5\n"
+             " 63: 1 2 IR-PCI-MSI 4-edge      i40e-0000:3b:00.0:misc\n",
+     .want = {{0, 60}, {11, 61}}},
+    {.name = "mellanox_names_the_bus_address",
+     .interface = "enp1s0",
+     .device = {70, 71, 72},
+     .text = " 70: 1 IR-PCI-MSI 0-edge mlx5_async0@pci:0000:41:00.0\n"
+             " 71: 1 IR-PCI-MSI 1-edge mlx5_comp0@pci:0000:41:00.0\n"
+             " 72: 1 IR-PCI-MSI 2-edge mlx5_comp1@pci:0000:41:00.0\n",
+     .want = {{0, 71}, {1, 72}}},
+    {.name = "a_nic_with_one_interrupt_for_all",
+     .interface = "eth0",
+     .device = {19},
+     .text = " 19: 1 2 IO-APIC 19-fasteoi eth0\n",
+     .want = {{0, 19}}},
+    {.name = "transmit_interrupts_are_none",
+     .interface = "eth0",
+     .device = {20, 21},
+     .text = " 20: 1 PCI-MSI 1-edge eth0-rx-0\n 21: 1 PCI-MSI 2-edge eth0-tx-0\n",
+     .want = {{0, 20}}},
+};
+
+TEST(Doctor, interrupts_of_receive_queues_by_the_names_that_drivers_give) {
+    for (const InterruptCase& test : kInterruptCases)
+        EXPECT_EQ(parse_interrupts(test.text, test.interface, test.device), test.want) << test.name;
 }
 
 TEST(Doctor, veth_says_what_it_cannot_see) {
