@@ -6,7 +6,7 @@
 #include <linux/filter.h>
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <cassert>
 #include <cerrno>
 #include <cstddef>
@@ -33,6 +33,7 @@ constexpr int kMemory = -16;
 /// Bytes up to here are read where they lie, when they lie in the frame's first buffer, which is no
 /// longer. A bound that the verifier can add to a pointer.
 constexpr std::uint32_t kDirectReach = 0x4000;
+constexpr int kOwnOrder = std::endian::native == std::endian::little ? BPF_TO_LE : BPF_TO_BE;
 /// bpf_xdp_load_bytes() takes no larger offset.
 constexpr std::uint32_t kReach = 0xffff;
 
@@ -315,8 +316,11 @@ int bytes_of(int size) {
 void Translator::load_direct(int to, int size, bool indirect, std::uint32_t offset) {
     const int bytes = bytes_of(size);
     if (indirect) {
-        // Of 64 bits, so that the sum does not come round.
+        // Of 64 bits, so that the sum does not come round. The conversion changes nothing but what
+        // the verifier knows: bounds of X that contradict each other, because the branch at hand
+        // never happens, would take the pointer away (6.1: "R1 invalid mem access 'scalar'").
         copy(BPF_REG_2, kX);
+        put(make(BPF_ALU | BPF_END | kOwnOrder, BPF_REG_2, 0, 0, 32));
         if (offset != 0) put(make(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, offset));
         direct_misses_.push_back(
             skip(make(BPF_JMP | BPF_JGT | BPF_K, BPF_REG_2, 0, 0, kDirectReach)));

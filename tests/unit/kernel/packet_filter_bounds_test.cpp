@@ -124,6 +124,17 @@ TEST_F(PacketFilterTest, what_is_never_reached_does_not_disturb) {
     compare({{kAllOf, 2, 2, 1}, match, kReturnA, kReturnA, match}, {noise(64)});
 }
 
+TEST_F(PacketFilterTest, a_branch_that_never_happens_does_not_hide_a_place) {
+    // Found by chance. Linux 6.1 thought it possible that X is less than it is at least.
+    const auto filter = read_filter(
+        "25 177 0 0 1 108 0 0 1960098237 84 0 0 2559203403 156 0 0 21 0 0 0 16385 48 0 0 16385 "
+        "164 0 0 0 68 0 0 255 61 1 1 57 5 8 13 3 61 2 1 53 12 0 0 3799 172 0 0 9 28 0 0 5 "
+        "80 0 0 4133 44 0 0 47 40 0 0 3361 7 0 0 52 40 0 0 3986 12 0 0 9 72 0 0 48 92 0 0 23 "
+        "28 0 0 52 69 0 0 47 22 0 0 0");
+    ASSERT_TRUE(filter) << filter.error().what;
+    compare(*filter, {noise(64), noise(20000)});
+}
+
 // ---- around the filter ----
 
 TEST_F(PacketFilterTest, the_empty_filter_matches_everything) {

@@ -287,7 +287,7 @@ TEST_F(PacketFilterTest, random_filters_match_what_they_match_in_libpcap) {
     Random random(2);
     const std::vector<Frame> frames = random_frames(random, 24);
     Trial trial;
-    while (trial.filters < 3000 && !HasFailure()) {
+    while (trial.filters < 2000 && !HasFailure()) {
         const Filter filter = random_filter(random, 2 + random.below(random.chance(90) ? 30 : 300));
         if (!check_filter(filter)) continue;
         trial.add(filter, compare(filter, frames));
@@ -299,11 +299,11 @@ TEST_F(PacketFilterTest, random_filters_match_what_they_match_in_libpcap) {
 
 TEST_F(PacketFilterTest, damaged_filters_match_what_they_match_in_libpcap) {
     Random random(3);
-    const std::vector<Frame> frames = random_frames(random, 48);
+    const std::vector<Frame> frames = random_frames(random, 32);
     std::vector<Filter> sound;
     for (const Expression& one : kExpressions) sound.push_back(compiled(one.text));
     Trial trial;
-    while (trial.filters < 3000 && !HasFailure()) {
+    while (trial.filters < 2000 && !HasFailure()) {
         const Filter filter = mutated(sound[random.below(sound.size())], random);
         if (!check_filter(filter)) continue;
         trial.add(filter, compare(filter, frames));
