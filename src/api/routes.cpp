@@ -18,6 +18,7 @@
 #include "api/node_routes.h"
 #include "api/routes_of.h"
 #include "api/table_json.h"
+#include "api/top_json.h"
 #include "api/tuple.h"
 #include "api/watch_routes.h"
 
@@ -76,6 +77,10 @@ Response service(NodeView& node, std::string_view encoded) {
 
 Response maps(NodeView& node) {
     return ok(maps_json(node.maps()));
+}
+
+Response top(NodeView& node) {
+    return ok(top_json(node.metrics(), node.observation().talkers(), *node.observation().names()));
 }
 
 /// The name in a path or query, its port checked against the services.
@@ -184,6 +189,7 @@ constexpr Page kPages[] = {
     {"/api/v1/reasons", reasons},
     {"/api/v1/config", config},
     {"/api/v1/maps", maps},
+    {"/api/v1/top", top},
 };
 
 Response reload(const Request& request, NodeView& node, std::string_view query) {

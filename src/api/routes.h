@@ -6,14 +6,17 @@
 ///
 ///   GET   /livez                          the process answers
 ///   GET   /readyz                         a generation is in force
-///   GET   /api/v1/status | services[/NAME] | backends | node | reasons | config | maps
+///   GET   /metrics                        in Prometheus' format: api/metrics.h
+///   GET   /api/v1/status | services[/NAME] | backends | node | reasons | config | maps | top
 ///   GET   /api/v1/node/drops              where packets got lost (api/node_routes.h)
 ///   GET   /api/v1/backends/OWNER/ADDRESS  one backend and the change it is in
 ///   PATCH /api/v1/backends/OWNER/ADDRESS  an order for it (api/backend_order.h)
 ///   GET   /api/v1/flows[/count]?...       remembered flows, one a line; or how many
 ///   POST  /api/v1/flows/purge?...         forgets them
 ///   GET   /api/v1/flow?tuple=...[&id=...] where a packet would go, and why
+///   /api/v1/capture?...                   packets as they pass: api/capture_stream.h
 ///   POST  /api/v1/reload[?wait=1]         with wait, answers when it is in force or refused
+///   GET   /api/v1/events?... | observe?.. what happens, as it comes: api/watch_routes.h
 ///   /api/v1/config/...                    changes of the configuration: api/config_routes.h
 
 #include <cstdint>
@@ -50,6 +53,8 @@ struct Response {
 };
 
 Response answer(const Request& request, control::NodeView& node);
+/// The same for anybody: GET of /metrics, /livez and /readyz, and nothing else.
+Response answer_scrape(const Request& request, control::NodeView& node);
 
 /// Bytes of body that a request to this target may have, where it may have more than others.
 std::optional<std::uint64_t> max_body_len(std::string_view target);

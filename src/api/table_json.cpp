@@ -78,12 +78,18 @@ void put_life(Json& out, const TableLife& life) {
     out["services"] = std::move(services);
 }
 
-Json json_of(const MapStatus& map) {
+/// What lists and the live view show alike.
+Json brief(const MapStatus& map) {
     Json out = {{"name", map.name},       {"kind", map.kind},         {"counted", map.counted},
                 {"entries", map.entries}, {"capacity", map.capacity}, {"bytes", map.bytes}};
     if (map.counted && map.capacity != 0)
         out["pressure"] =
             rate_json(static_cast<double>(map.entries) / static_cast<double>(map.capacity));
+    return out;
+}
+
+Json json_of(const MapStatus& map) {
+    Json out = brief(map);
     if (map.life) {
         put_life(out, *map.life);
         out["oldest_ms"] = map.oldest.count();
@@ -102,6 +108,14 @@ Json json_of(const MapStatus& map) {
 }
 
 }  // namespace
+
+std::string brief_map_json(const MapStatus& map) {
+    Json out = brief(map);
+    if (map.life)
+        out["trend"] =
+            map.life->trend ? trend_json(*map.life->trend, map.life->counts_inserts) : Json();
+    return text_of(out);
+}
 
 std::string maps_json(const MapsStatus& maps) {
     Json out = document();

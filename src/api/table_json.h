@@ -10,5 +10,7 @@
 namespace sluice::api {
 
 std::string maps_json(const control::MapsStatus& maps);
+/// One table without who uses it.
+std::string brief_map_json(const control::MapStatus& map);
 
 }  // namespace sluice::api
