@@ -36,6 +36,13 @@ Spread ratio_of(const std::vector<double>& over, const std::vector<double>& unde
     return spread_of(std::move(ratios));
 }
 
+Spread difference_of(const std::vector<double>& more, const std::vector<double>& less) {
+    std::vector<double> out;
+    for (std::size_t i = 0; i < std::min(more.size(), less.size()); ++i)
+        out.push_back(more[i] - less[i]);
+    return spread_of(std::move(out));
+}
+
 Json to_json(const Spread& spread) {
     return {{"min", spread.min}, {"median", spread.median}, {"max", spread.max}};
 }

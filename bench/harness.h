@@ -27,6 +27,9 @@ Spread spread_of(std::vector<double> values);
 /// Of quotients taken round by round: what disturbs both sides of a round cancels out.
 Spread ratio_of(const std::vector<double>& over, const std::vector<double>& under);
 
+/// The same of differences.
+Spread difference_of(const std::vector<double>& more, const std::vector<double>& less);
+
 nlohmann::json to_json(const Spread& spread);
 
 /// A value of `text` digits behind the point: "24.1 (23.8..26.0)".

@@ -86,6 +86,17 @@ std::vector<Scenario> scenarios() {
                        .everybody = false});
     }
 
+    for (const Traffic traffic : {Traffic::tcp4, Traffic::not_ours4}) {
+        const bool passes = traffic == Traffic::not_ours4;
+        out.push_back({.name = fmt::format("uncounted, {}", passes ? "not ours" : "IPv4 TCP"),
+                       .traffic = traffic,
+                       .flows = passes ? 10'000u : 100u,
+                       .setup = "uncounted",
+                       .verdict = passes ? XDP_PASS : XDP_TX,
+                       .grows = passes ? 0u : 20u,
+                       .everybody = false});
+    }
+
     const auto mode = [&](const char* name, Traffic traffic, std::uint32_t grows) {
         out.push_back({.name = std::string("mode ") + name,
                        .traffic = traffic,
@@ -116,8 +127,9 @@ SluiceSetup setup_of(const std::string& name) {
         setup.prefixes = 1000;
         return setup;
     }
-    if (name == "sampling off") {
+    if (name == "sampling off" || name == "uncounted") {
         setup.samples = false;
+        setup.counts = name != "uncounted";
         return setup;
     }
     if (name.starts_with("remembers ")) {
@@ -395,6 +407,11 @@ void PacketBench::ask(std::vector<Asked>& asked) const {
     ratio("ACK flood against steady IPv4 TCP", "flood ACK", "sluice", few, "sluice", 1.3, true);
     ratio("UDP flood against steady IPv4 UDP", "flood UDP", "sluice", "IPv4 UDP, 100 flows",
           "sluice", 1.3, true);
+    // With the sampler: a tap that nobody looks through is not there at all.
+    if (const auto *counted = find(few, "sluice"), *bare = find("uncounted, IPv4 TCP", "sluice");
+        counted != nullptr && bare != nullptr)
+        asked.push_back(at_most("counting and sampling, IPv4 TCP, ns",
+                                difference_of(counted->net, bare->net).median, 3));
     if (const Series* series = find("not ours", "sluice"))
         asked.push_back(
             at_most("not ours, no VIP prefixes, ns", spread_of(series->net).median, 10));

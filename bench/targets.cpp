@@ -110,14 +110,18 @@ config::Config config_of(const SluiceSetup& setup) {
 }
 
 Result<SluiceTarget> SluiceTarget::load(const SluiceSetup& setup) {
-    return load(config_of(setup), [](const IpAddress&) { return test_hop(); });
+    return load(
+        config_of(setup), [](const IpAddress&) { return test_hop(); },
+        setup.counts ? 0 : SLC_FEATURE_UNCOUNTED);
 }
 
-Result<SluiceTarget> SluiceTarget::load(const config::Config& config, const HopOf& hop_of) {
+Result<SluiceTarget> SluiceTarget::load(const config::Config& config, const HopOf& hop_of,
+                                        std::uint32_t features) {
     plan::IdStore ids;
     plan::CompileOptions options;
     options.table_seed = 0x243f6a8885a308d3;
-    const plan::Image image = SLC_TRY(plan::compile(config, ids, options), "sluice");
+    plan::Image image = SLC_TRY(plan::compile(config, ids, options), "sluice");
+    image.node.features |= features;
     auto state =
         SLC_TRY(kernel::StateMaps::open("", {image.highest_service + 1, image.highest_member + 1,
                                              image.highest_customer + 1, image.highest_policy + 1,

@@ -28,6 +28,7 @@ struct SluiceSetup {
     unsigned prefixes = 0;      ///< VIP prefixes beside the VIPs.
     unsigned flow_entries = 0;  ///< Places of the flow table; 0: as by default.
     bool samples = true;        ///< As by default: one packet of 1,024.
+    bool counts = true;         ///< False: what nobody would run, to know what counting costs.
 };
 
 config::Config config_of(const SluiceSetup& setup);
@@ -39,7 +40,9 @@ plan::NextHop test_hop();
 class SluiceTarget {
  public:
     using HopOf = std::function<plan::NextHop(const IpAddress& backend)>;
-    static Result<SluiceTarget> load(const config::Config& config, const HopOf& hop_of);
+    /// `features`: SLC_FEATURE_* beside those that the configuration needs.
+    static Result<SluiceTarget> load(const config::Config& config, const HopOf& hop_of,
+                                     std::uint32_t features = 0);
     /// Every backend by test_hop().
     static Result<SluiceTarget> load(const SluiceSetup& setup);
 

@@ -152,22 +152,22 @@ std::string time_text(std::chrono::system_clock::time_point at) {
                        parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
+std::string precise_time_text(std::chrono::system_clock::time_point at) {
+    const auto since_epoch = std::chrono::floor<std::chrono::milliseconds>(at.time_since_epoch());
+    std::string out = time_text(std::chrono::time_point<std::chrono::system_clock>(since_epoch));
+    if (!out.empty()) out.insert(out.size() - 1, fmt::format(".{:03}", since_epoch.count() % 1000));
+    return out;
+}
+
 const char* outcome_of(std::string_view reason_label) {
     for (int number = 0; number < SLC_REASON_COUNT; ++number) {
         const auto reason = static_cast<slc_reason>(number);
         if (plan::reason_text(reason).label != reason_label) continue;
         if (plan::is_drop(reason)) return "dropped";
-        switch (reason) {
-            case SLC_REASON_FORWARDED:
-            case SLC_REASON_FORWARDED_FRAGMENT:
-            case SLC_REASON_FORWARDED_ICMP_ERROR:
-                return "forwarded";
-            case SLC_REASON_ECHO_REPLIED:
-            case SLC_REASON_TOO_BIG_REPLIED:
-                return "answered";
-            default:
-                return "passed";
-        }
+        if (plan::is_pass(reason)) return "passed";
+        const bool is_answer =
+            reason == SLC_REASON_ECHO_REPLIED || reason == SLC_REASON_TOO_BIG_REPLIED;
+        return is_answer ? "answered" : "forwarded";
     }
     return "dropped";
 }
