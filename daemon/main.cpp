@@ -101,6 +101,7 @@ control::Controller::Options controller_options(const Options& options) {
     out.bpffs = options.bpffs;
     out.state_dir = options.state_dir;
     out.verbose = options.verbose;
+    out.metrics_series = options.metrics_series;
     out.alive = [] { notify_watchdog(); };
     return out;
 }
@@ -150,6 +151,10 @@ Result<void> run(const Options& options) {
     server_options.socket_path = options.socket;
     // Before anything is attached: a second daemon on this socket must not touch the data plane.
     const auto server = SLC_TRY(api::Server::open(*loop, server_options, node), "start");
+    std::unique_ptr<api::Server> scraped;
+    if (!options.metrics_listen.empty())
+        scraped = SLC_TRY(
+            api::Server::open(*loop, api::scrape_options(options.metrics_listen), node), "start");
     SLC_CHECK(watch(*loop, *controller, node), "start");
     SLC_CHECK(node.apply(), "start");
     log_event(LogLevel::info, "daemon.ready", {{"socket", options.socket}});

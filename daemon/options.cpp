@@ -48,6 +48,13 @@ Result<Options> parse_command_line(int argc, const char* const* argv) {
     app.add_option("--socket", options.socket,
                    "Unix socket of the API (default /run/sluice/sluice.sock)")
         ->type_name("PATH");
+    app.add_option("--metrics-listen", options.metrics_listen,
+                   "Serve /metrics, /livez and /readyz by TCP too, to whoever reaches it")
+        ->type_name("ADDRESS:PORT");
+    app.add_option("--metrics-max-series", options.metrics_series,
+                   "Series of /metrics at most; backends give way first (default 200000)")
+        ->type_name("NUMBER")
+        ->check(CLI::Range(std::size_t{5000}, std::size_t{10'000'000}));
     app.add_option("--bpffs", options.bpffs, "Directory of pins (default /sys/fs/bpf/sluice)")
         ->type_name("DIR");
     app.add_option("--state-dir", options.state_dir,

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/listener.h"
 
+#include <arpa/inet.h>
 #include <grp.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 #include <utility>
 #include <vector>
+
+#include "base/ip.h"
 
 namespace sluice::api {
 namespace {
@@ -79,10 +84,49 @@ Result<void> make_directory_of(const std::string& path) {
     return fail(sys_error(saved_errno, "make directory " + directory.string()));
 }
 
+struct Endpoint {
+    sockaddr_storage address{};
+    socklen_t len = 0;
+};
+
+Result<Endpoint> endpoint_of(const std::string& where) {
+    const std::size_t colon = where.rfind(':');
+    std::string host = colon == std::string::npos ? "127.0.0.1" : where.substr(0, colon);
+    const std::string_view digits =
+        std::string_view(where).substr(colon == std::string::npos ? 0 : colon + 1);
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+        host = host.substr(1, host.size() - 2);
+    else if (host.find(':') != std::string::npos)
+        host.clear();  // An IPv6 address without brackets: where does it end?
+    const auto address = IpAddress::parse(host);
+    std::uint16_t port = 0;
+    const char* end = digits.data() + digits.size();
+    const auto [last, error] = std::from_chars(digits.data(), end, port);
+    if (!address || error != std::errc() || last != end)
+        return fail(Errc::invalid, "'" + where + "' is no address and port",
+                    "127.0.0.1:9105, [::1]:9105, or 9105 alone");
+    Endpoint out;
+    if (address->is_ip6) {
+        auto* to = reinterpret_cast<sockaddr_in6*>(&out.address);
+        to->sin6_family = AF_INET6;
+        to->sin6_port = htons(port);
+        std::memcpy(&to->sin6_addr, address->bytes.data(), sizeof to->sin6_addr);
+        out.len = sizeof *to;
+    } else {
+        auto* to = reinterpret_cast<sockaddr_in*>(&out.address);
+        to->sin_family = AF_INET;
+        to->sin_port = htons(port);
+        to->sin_addr.s_addr = address->ip4_be();
+        out.len = sizeof *to;
+    }
+    return out;
+}
+
 }  // namespace
 
 Listener::Listener(Listener&& other) noexcept
     : fd_(std::move(other.fd_)),
+      family_(other.family_),
       path_(std::exchange(other.path_, {})),
       device_(other.device_),
       inode_(other.inode_) {}
@@ -118,7 +162,37 @@ Result<Listener> Listener::open(const std::string& path, const std::string& grou
         ::unlink(fresh.c_str());
         return fail(sys_error(saved_errno, "make the socket file").in(step));
     }
-    return Listener(std::move(fd), path, info.st_dev, info.st_ino);
+    return Listener(std::move(fd), AF_UNIX, path, info.st_dev, info.st_ino);
+}
+
+Result<Listener> Listener::open_tcp(const std::string& where) {
+    const std::string step = "listen on " + where;
+    const Endpoint endpoint = SLC_TRY(endpoint_of(where), step);
+    const auto* address = reinterpret_cast<const sockaddr*>(&endpoint.address);
+    UniqueFd fd(
+        ::socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    int saved_errno = errno;
+    if (!fd.valid()) return fail(sys_error(saved_errno, "open a TCP socket").in(step));
+    // A daemon that was started again finds its port in use by what is left of old connections.
+    const int on = 1;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (::bind(fd.get(), address, endpoint.len) != 0 || ::listen(fd.get(), kBacklog) != 0) {
+        saved_errno = errno;
+        Error error = sys_error(saved_errno, "bind").in(step);
+        if (saved_errno == EADDRINUSE) error.code = Errc::conflict;
+        return fail(std::move(error).advise("another process may have the port: ss -ltnp"));
+    }
+    return Listener(std::move(fd), endpoint.address.ss_family, {}, 0, 0);
+}
+
+std::uint16_t Listener::port() const {
+    sockaddr_storage bound{};
+    socklen_t len = sizeof bound;
+    if (::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&bound), &len) != 0) return 0;
+    if (bound.ss_family == AF_INET) return ntohs(reinterpret_cast<sockaddr_in*>(&bound)->sin_port);
+    if (bound.ss_family == AF_INET6)
+        return ntohs(reinterpret_cast<sockaddr_in6*>(&bound)->sin6_port);
+    return 0;
 }
 
 }  // namespace sluice::api

@@ -6,8 +6,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
@@ -33,7 +34,9 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
-using Protocol = asio::local::stream_protocol;
+/// Of a unix socket or TCP: what differs is in api/listener.h.
+using Protocol = asio::generic::stream_protocol;
+using Acceptor = asio::basic_socket_acceptor<Protocol>;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kJsonLines = "application/x-ndjson";
@@ -70,7 +73,7 @@ struct Server::Impl {
     ServerOptions options;
     control::NodeView& node;
     Listener listener;
-    Protocol::acceptor acceptor;
+    Acceptor acceptor;
     asio::steady_timer retry;
     std::set<std::shared_ptr<Connection>> connections;
     std::deque<std::shared_ptr<Connection>> stepping;
@@ -167,7 +170,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
                     fmt::format("uid {}", peer_.uid),
                     std::string(message[http::field::accept]),
                     std::string(message["Last-Event-ID"])};
-        Response response = answer(request_, server_->node);
+        Response response = server_->options.tcp.empty() ? answer(request_, server_->node)
+                                                         : answer_scrape(request_, server_->node);
         request_.body = {};  // Of its length nothing stays.
         leave_room();
         version_ = message.version();
@@ -401,7 +405,7 @@ void Server::Impl::accept() {
     accepting = true;
     const std::weak_ptr<Impl*> alive = self;
     if (connections.size() >= options.max_connections) {
-        acceptor.async_wait(Protocol::acceptor::wait_read, [alive](error_code error) {
+        acceptor.async_wait(Acceptor::wait_read, [alive](error_code error) {
             const auto server = alive.lock();
             if (!server || error) return;
             (*server)->accepting = false;
@@ -462,6 +466,16 @@ void Server::Impl::ask_turn() {
     });
 }
 
+ServerOptions scrape_options(const std::string& tcp) {
+    ServerOptions out;
+    out.tcp = tcp;
+    out.max_connections = 8;
+    out.max_body_len = 0;
+    out.max_large_bodies = 0;
+    out.stream_timeout = out.write_timeout;
+    return out;
+}
+
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Server::~Server() {
@@ -470,11 +484,13 @@ Server::~Server() {
 
 Result<std::unique_ptr<Server>> Server::open(Loop& loop, ServerOptions options,
                                              control::NodeView& node) {
-    Listener listener =
-        SLC_TRY(Listener::open(options.socket_path, options.group), "start the API");
+    const bool is_tcp = !options.tcp.empty();
+    Listener listener = SLC_TRY(is_tcp ? Listener::open_tcp(options.tcp)
+                                       : Listener::open(options.socket_path, options.group),
+                                "start the API");
     auto impl = std::make_unique<Impl>(loop, std::move(options), node, std::move(listener));
     error_code error;
-    impl->acceptor.assign(Protocol(), impl->listener.fd(), error);
+    impl->acceptor.assign(Protocol(impl->listener.family(), 0), impl->listener.fd(), error);
     if (error) return fail(sys_error(error.value(), "start the API: watch the socket"));
     (void)impl->listener.release_fd();
     impl->accept();

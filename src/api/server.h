@@ -34,6 +34,9 @@ namespace sluice::api {
 
 struct ServerOptions {
     std::string socket_path;
+    /// "127.0.0.1:9105": TCP instead of a unix socket, for who cannot use one: only what
+    /// answer_scrape() answers. See scrape_options().
+    std::string tcp{};
     std::string group = "sluice";
     std::size_t max_connections = 64;
     std::uint32_t max_header_len = 8192;  ///< Bytes of request line and headers.
@@ -48,6 +51,9 @@ struct ServerOptions {
     /// A live stream that has nothing to say says so after this long.
     std::chrono::milliseconds keep_alive{15'000};
 };
+
+/// For strangers: few connections, no bodies, no patience.
+ServerOptions scrape_options(const std::string& tcp);
 
 class Server {
  public:

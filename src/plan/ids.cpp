@@ -81,6 +81,7 @@ Result<std::uint32_t> IdSpace::assign(const std::string& name) {
     } else if (!released_.empty()) {
         const auto oldest = released_.begin();
         id = oldest->second.second;
+        handovers_.push_back({id, oldest->second.first, name});
         released_names_.erase(oldest->second.first);
         released_.erase(oldest);
     } else {

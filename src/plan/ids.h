@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -38,6 +39,15 @@ class IdSpace {
     Result<std::vector<std::uint32_t>> assign_only(std::span<const std::string> names);
     [[nodiscard]] std::uint32_t highest() const;  ///< Highest id ever assigned, or 0.
 
+    /// An id that was given to another name. Not kept: who holds counts asks before ids are saved.
+    struct Handover {
+        std::uint32_t id = 0;
+        std::string from;
+        std::string to;
+    };
+    /// Those since this was called last, in order.
+    [[nodiscard]] std::vector<Handover> take_handovers() { return std::exchange(handovers_, {}); }
+
  private:
     friend struct IdCodec;  ///< To and from JSON, in ids.cpp.
 
@@ -51,6 +61,7 @@ class IdSpace {
     std::map<std::uint64_t, std::pair<std::string, std::uint32_t>> released_;
     std::unordered_map<std::string, std::uint64_t> released_names_;  ///< Into `released_`.
     std::uint64_t release_count_ = 0;
+    std::vector<Handover> handovers_;
 };
 
 /// All spaces of a node. Member names are "group/address".
