@@ -10,6 +10,7 @@
 #include "traffic/client.h"
 #include "traffic/delay.h"
 #include "traffic/flood.h"
+#include "traffic/frames.h"
 #include "traffic/options.h"
 #include "traffic/server.h"
 
@@ -19,11 +20,12 @@ int main(int argc, char** argv) {
     const std::map<std::string, Result<void> (*)(const Options&)> kTools = {
         {"client", sluice::traffic::run_client}, {"delay", sluice::traffic::run_delay},
         {"filter", sluice::traffic::run_filter}, {"flood", sluice::traffic::run_flood},
-        {"server", sluice::traffic::run_server},
+        {"frames", sluice::traffic::run_frames}, {"server", sluice::traffic::run_server},
     };
     const auto tool = kTools.find(argc > 1 ? argv[1] : "");
     if (tool == kTools.end()) {
-        fmt::print(stderr, "usage: traffic client|delay|filter|flood|server [--NAME VALUE]...\n");
+        fmt::print(stderr,
+                   "usage: traffic client|delay|filter|flood|frames|server [--NAME VALUE]...\n");
         return 64;
     }
     auto options = Options::parse(argc - 2, argv + 2);
