@@ -24,14 +24,17 @@ constexpr std::uint32_t kLargeRing = 4096;
 constexpr const char* kEqual = "equal";
 constexpr const char* kAllFields = "sdfn";
 
+/// What a driver refuses of its queues while an XDP program is attached.
+enum class Refuses { nothing, fewer, any };
+
 /// What a driver does for a change. Others are taken to reset the link for all of it.
 struct DriverHabits {
     std::string_view name;
     bool channels_reset = true;
     bool rings_reset = true;
     bool features_reset = true;
-    bool refuses_with_xdp = false;  ///< Channels cannot change while XDP is attached.
-    std::uint32_t xdp_takes = 1;    ///< XDP needs so many queues for each that receives.
+    Refuses with_xdp = Refuses::nothing;
+    std::uint32_t xdp_takes = 1;  ///< XDP needs so many queues for each that receives.
 };
 
 // drivers/net/virtio_net.c: the host is told how many queues to use; rings are reset one by one.
@@ -44,8 +47,8 @@ constexpr DriverHabits kDrivers[] = {
      .channels_reset = false,
      .rings_reset = true,
      .features_reset = false,
-     .refuses_with_xdp = true},
-    {.name = "veth", .features_reset = false, .refuses_with_xdp = true},
+     .with_xdp = Refuses::any},
+    {.name = "veth", .features_reset = false, .with_xdp = Refuses::fewer},
     {.name = "ena", .xdp_takes = 2},
     {.name = "ice", .features_reset = false},
     {.name = "i40e", .features_reset = false},
@@ -94,12 +97,18 @@ class Planner {
     }
 
  private:
+    [[nodiscard]] bool refuses(const std::string& wanted) const {
+        const auto channels = parse_channels(wanted);
+        const bool is_fewer = channels && channels->receiving() < queues_;
+        return habits_.with_xdp == Refuses::any || (habits_.with_xdp == Refuses::fewer && is_fewer);
+    }
+
     /// False: it is refused as things are.
     bool add(TuningStep step) {
         if (step.present == step.wanted) return true;
         step.resets_link = resets_link(nic_.driver, step.setting);
         std::string because;
-        if (nic_.has_xdp && habits_.refuses_with_xdp && step.setting == "channels")
+        if (nic_.has_xdp && step.setting == "channels" && refuses(step.wanted))
             because = nic_.driver +
                       " refuses it while XDP is attached: tune before sluiced "
                       "attaches, or after sluice detach";

@@ -192,6 +192,20 @@ TEST(Tuning, ena_keeps_half_of_its_queues_for_what_xdp_sends) {
     EXPECT_EQ(plan.notes, Steps{"4 queues for 8 CPUs: it has no more"});
 }
 
+TEST(Tuning, veth_refuses_fewer_queues_once_xdp_is_attached) {
+    TunedNic nic;
+    nic.driver = "veth";
+    nic.has_xdp = true;
+    nic.layout.channels = kernel::Channels{2, 2, 0, 0, 2, 2, 0};
+    const TuningPlan fewer = plan_tuning(nic, machine(1), {.allow_reset = true});
+    ASSERT_EQ(fewer.refused.size(), 1u);
+    EXPECT_EQ(fewer.refused[0].because,
+              "veth refuses it while XDP is attached: tune before sluiced attaches, or after "
+              "sluice detach");
+    nic.layout.channels = kernel::Channels{1, 1, 0, 0, 2, 2, 0};
+    EXPECT_EQ(plan_tuning(nic, machine(2), {.allow_reset = true}).steps.size(), 1u);
+}
+
 TEST(Tuning, veth_has_queues_of_two_kinds) {
     TunedNic nic;
     nic.driver = "veth";
