@@ -6,46 +6,32 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "api/config_report.h"
 #include "api/config_request.h"
 #include "base/duration.h"
 #include "base/exit_code.h"
 #include "cli/canary.h"
 #include "cli/change_text.h"
 #include "cli/commands.h"
+#include "cli/config_source.h"
 #include "cli/daemon.h"
 #include "cli/user.h"
-#include "config/load.h"
 
 namespace sluice::cli {
 namespace {
-
-/// What the daemon calls the file, so that its history says which one it was.
-std::string absolute(const std::string& file) {
-    if (file == "-") return file;
-    std::error_code failed;
-    const auto path = std::filesystem::absolute(file, failed);
-    return failed ? file : path.lexically_normal().string();
-}
 
 /// The text that was asked about, if it was: valid as far as can be said without the node.
 Result<api::ConfigBody> source_of(const ConfigOptions& options) {
     api::ConfigBody out;
     if (options.file.empty()) return out;
     out.has_text = true;
-    auto text = config::read_file(options.file);
-    if (!text) return fail(std::move(text).error());
-    out.request.text = std::move(*text);
-    out.request.file = absolute(options.file);
-    const config::ParseOutcome outcome = config::parse(out.request.text, out.request.file);
-    fmt::print(stderr, "{}", api::config_findings(outcome.warnings, outcome.errors));
-    if (!outcome.ok()) return fail(api::config_error(out.request.file, outcome.errors.size()));
-    // Standard input stands for the daemon's own file, also in where its relative paths begin.
-    if (options.file != "-") out.request.directory = config::directory_of(out.request.file);
+    auto source = read_source(options.file);
+    if (!source) return fail(std::move(source).error());
+    out.request.text = std::move(source->text);
+    out.request.file = std::move(source->file);
+    out.request.directory = std::move(source->directory);
     return out;
 }
 

@@ -123,7 +123,6 @@ class Bench {
     [[nodiscard]] const plan::Image& image() const { return image_; }
     [[nodiscard]] kernel::Generation& generation() { return *generation_; }
     [[nodiscard]] int state_fd(const std::string& map) const;
-    [[nodiscard]] const kernel::StateMaps& state() const { return *state_; }
 
  private:
     Bench() = default;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "packet/notation.h"
+#include "plan/reasons.h"
 
 namespace sluice::proof {
 namespace {
