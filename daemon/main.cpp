@@ -140,12 +140,30 @@ Result<void> watch(api::Loop& loop, control::Controller& controller, Node& node)
     return {};
 }
 
+/// Events since the daemon began, for who asks: those before there is an API too.
+class KeptEvents {
+ public:
+    KeptEvents() {
+        log_also_to([this](LogLevel level, std::string_view name,
+                           std::span<const LogField> fields) { log_.add(level, name, fields); });
+    }
+    ~KeptEvents() { log_also_to({}); }
+    KeptEvents(const KeptEvents&) = delete;
+    KeptEvents& operator=(const KeptEvents&) = delete;
+    [[nodiscard]] const observe::EventLog& log() const { return log_; }
+
+ private:
+    observe::EventLog log_;
+};
+
 Result<void> run(const Options& options) {
+    const KeptEvents events;
     log_event(LogLevel::info, "daemon.starting",
               {{"version", version()}, {"file", options.config_file}});
     const auto loop = SLC_TRY(api::Loop::open(), "start");
-    const auto controller =
-        SLC_TRY(control::Controller::open(controller_options(options)), "start");
+    control::Controller::Options node_options = controller_options(options);
+    node_options.events = &events.log();
+    const auto controller = SLC_TRY(control::Controller::open(std::move(node_options)), "start");
     Node node(*controller);
     api::ServerOptions server_options;
     server_options.socket_path = options.socket;
@@ -160,6 +178,26 @@ Result<void> run(const Options& options) {
     log_event(LogLevel::info, "daemon.ready", {{"socket", options.socket}});
     SLC_CHECK(loop->run(), "run");
     log_event(LogLevel::info, "daemon.stopped");
+    return {};
+}
+
+Result<void> detach(const Options& options) {
+    auto removed = control::Controller::detach(controller_options(options));
+    if (!removed) return removed;
+    // NICs are tuned for all instances of a machine: the last one takes it back.
+    const auto left = kernel::Instance::list(options.bpffs);
+    if (!left || !left->empty()) return {};
+    for (const auto& one : SLC_TRY(node::undo_tuning(options.state_dir), "detach")) {
+        const bool is_well =
+            one.end == node::TuningEnd::undone || one.end == node::TuningEnd::gone;
+        log_event(is_well ? LogLevel::info : LogLevel::warning, "tuning.undone",
+                  {{"interface", one.interface},
+                   {"setting", one.setting},
+                   {"from", one.from},
+                   {"to", one.to},
+                   {"end", name_of(one.end)},
+                   {"error", one.error}});
+    }
     return {};
 }
 
@@ -186,26 +224,6 @@ void print(const Error& error, bool is_for_programs) {
     }
     fmt::print(stderr, "error: {}\n", error.what);
     if (!error.hint.empty()) fmt::print(stderr, "hint: {}\n", error.hint);
-Result<void> detach(const Options& options) {
-    auto removed = control::Controller::detach(controller_options(options));
-    if (!removed) return removed;
-    // NICs are tuned for all instances of a machine: the last one takes it back.
-    const auto left = kernel::Instance::list(options.bpffs);
-    if (!left || !left->empty()) return {};
-    for (const auto& one : SLC_TRY(node::undo_tuning(options.state_dir), "detach")) {
-        const bool is_well =
-            one.end == node::TuningEnd::undone || one.end == node::TuningEnd::gone;
-        log_event(is_well ? LogLevel::info : LogLevel::warning, "tuning.undone",
-                  {{"interface", one.interface},
-                   {"setting", one.setting},
-                   {"from", one.from},
-                   {"to", one.to},
-                   {"end", name_of(one.end)},
-                   {"error", one.error}});
-    }
-    return {};
-}
-
 }
 
 }  // namespace

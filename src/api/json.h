@@ -50,6 +50,8 @@ const char* outcome_of(std::string_view reason_label);
 const char* name_of(Errc code);
 /// "2026-11-21T13:00:00Z"; empty for the epoch, which means "never".
 std::string time_text(std::chrono::system_clock::time_point at);
+/// "2026-11-21T13:00:00.123Z".
+std::string precise_time_text(std::chrono::system_clock::time_point at);
 /// `text` with the value of every ring_secret replaced.
 std::string redact(std::string_view text);
 

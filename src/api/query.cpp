@@ -32,16 +32,6 @@ Result<std::string> decode_word(std::string_view text) {
     return decode(word);
 }
 
-Result<std::uint64_t> number(const std::string& key, std::string_view value, std::uint64_t least,
-                             std::uint64_t most) {
-    std::uint64_t out = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), out);
-    if (error != std::errc() || end != value.data() + value.size() || out < least || out > most)
-        return fail(Errc::invalid, fmt::format("{}: '{}' is not a whole number from {} to {}", key,
-                                               value, least, most));
-    return out;
-}
-
 Result<FlowClass> parse_class(std::string_view value) {
     for (const FlowClass candidate : kClasses)
         if (value == name_of(candidate)) return candidate;
@@ -122,6 +112,27 @@ Result<Query> parse_query(std::string_view text) {
     return out;
 }
 
+Result<std::uint64_t> parse_number(const std::string& key, std::string_view value,
+                                   std::uint64_t least, std::uint64_t most) {
+    std::uint64_t out = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), out);
+    if (error != std::errc() || end != value.data() + value.size() || out < least || out > most)
+        return fail(Errc::invalid, fmt::format("{}: '{}' is not a whole number from {} to {}", key,
+                                               value, least, most));
+    return out;
+}
+
+Result<std::vector<std::string>> parse_list(const std::string& key, std::string_view value) {
+    std::vector<std::string> out;
+    while (true) {
+        const std::string_view word = value.substr(0, value.find(','));
+        if (word.empty()) return fail(Errc::invalid, fmt::format("{}: an empty word", key));
+        out.emplace_back(word);
+        if (word.size() == value.size()) return out;
+        value.remove_prefix(word.size() + 1);
+    }
+}
+
 std::string text_of(const Query& query) {
     std::string out;
     for (const auto& [key, value] : query)
@@ -145,12 +156,12 @@ Result<FlowRequest> parse_flow_request(const Query& query, bool may_limit) {
             if (!flow_class) return fail(std::move(flow_class).error());
             out.query.flow_class = *flow_class;
         } else if (key == "min_age_s" || key == "max_age_s") {
-            auto age = number(key, value, 0, most_age);
+            auto age = parse_number(key, value, 0, most_age);
             if (!age) return fail(std::move(age).error());
             (key == "min_age_s" ? out.query.min_age : out.query.max_age) =
                 std::chrono::seconds(*age);
         } else if (key == "limit" && may_limit) {
-            auto limit = number(key, value, 1, std::numeric_limits<std::uint64_t>::max());
+            auto limit = parse_number(key, value, 1, std::numeric_limits<std::uint64_t>::max());
             if (!limit) return fail(std::move(limit).error());
             out.limit = *limit;
         } else {

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "control/status.h"
@@ -23,6 +24,12 @@ using Query = std::map<std::string, std::string, std::less<>>;
 Result<Query> parse_query(std::string_view text);
 /// The other way: "?group=web&limit=10", empty without keys.
 std::string text_of(const Query& query);
+
+/// Errc::invalid names the key.
+Result<std::uint64_t> parse_number(const std::string& key, std::string_view value,
+                                   std::uint64_t least, std::uint64_t most);
+/// The words between commas. Errc::invalid when there is none, or an empty one.
+Result<std::vector<std::string>> parse_list(const std::string& key, std::string_view value);
 
 /// What a request for remembered flows asks.
 struct FlowRequest {

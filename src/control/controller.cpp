@@ -28,6 +28,10 @@ kernel::AttachMode attach_mode(config::XdpMode mode) {
 
 constexpr std::chrono::seconds kRetryAddresses{10};
 
+bool is_reached(plan::HopState state) {
+    return state == plan::HopState::resolved || state == plan::HopState::local;
+}
+
 }  // namespace
 
 Controller::Controller(Options options, std::unique_ptr<kernel::NetworkPort> network,
@@ -88,6 +92,34 @@ Result<std::vector<kernel::Attachment>> Controller::attach(const config::Node& n
     return out;
 }
 
+void Controller::note_attached(const std::vector<kernel::Attachment>& attachments,
+                               const std::vector<std::string>& added) const {
+    for (const auto& attachment : attachments)
+        if (std::find(added.begin(), added.end(), attachment.interface) != added.end())
+            log_event(attachment.fell_back ? LogLevel::warning : LogLevel::info,
+                      "interface.attached",
+                      {{"interface", attachment.interface},
+                       {"mode", attachment.generic ? "generic" : "native"},
+                       {"why", attachment.why}});
+}
+
+/// Interfaces that the configuration in force does not name any more.
+void Controller::detach_others(const config::Node& node) {
+    const auto& wanted = node.interfaces;
+    for (const auto& interface : instance_->attached()) {
+        if (std::find(wanted.begin(), wanted.end(), interface) != wanted.end()) continue;
+        const auto detached = instance_->detach(interface);
+        log_event(detached ? LogLevel::info : LogLevel::error, "interface.detached",
+                  {{"interface", interface}, {"error", detached ? "" : detached.error().what}});
+    }
+}
+
+/// One that can not come back. What cannot be removed now is removed after the next swap.
+void Controller::drop_generation(std::uint32_t pinned) {
+    if (instance_->drop(pinned))
+        log_event(LogLevel::info, "generation.dropped", {{"pinned", std::to_string(pinned)}});
+}
+
 void Controller::on_network() {
     auto changed = network_->process();
     if (!changed) {
@@ -112,7 +144,7 @@ void Controller::follow_hop(const IpAddress& address) {
     }
     if (is_news)
         log_event(
-            LogLevel::info, "backend.next_hop",
+            is_reached(now.state) ? LogLevel::info : LogLevel::warning, "backend.next_hop",
             {{"address", address.text()}, {"state", plan::name_of(now.state)}, {"why", now.why}});
 }
 
@@ -150,7 +182,13 @@ void Controller::attach_again() {
         if (instance_->is_attached(attachment.interface)) continue;
         auto again =
             instance_->attach(attachment.interface, attach_mode(live_->config.node.xdp_mode));
-        if (!again) continue;  // status names it; the next tick tries again.
+        if (!again) {  // The next tick tries again.
+            if (lost_interfaces_.insert(attachment.interface).second)
+                log_event(LogLevel::warning, "interface.lost",
+                          {{"interface", attachment.interface}, {"error", again.error().what}});
+            continue;
+        }
+        lost_interfaces_.erase(attachment.interface);
         log_event(LogLevel::warning, "interface.attached_again",
                   {{"interface", attachment.interface}});
         attachment = std::move(*again);

@@ -12,7 +12,8 @@
 ///
 /// Not thread-safe: one event loop owns it. One class in several files: controller.cpp (life, next
 /// hops, interfaces), _apply (from a text to a change in effect), _start, _undo (confirmations,
-/// rollbacks, history), _proof, _canary, _changes (what goes on by itself), _flows, _tables, _status.
+/// rollbacks, history), _proof, _canary, _changes (what goes on by itself), _flows, _tables,
+/// _status.
 
 #include <chrono>
 #include <cstdint>
@@ -122,6 +123,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     // Observation: controller_observe.cpp, controller_explain.cpp.
     std::shared_ptr<const observe::Names> names() override;
     SampleBatch samples(SampleCursor& cursor) override;
+    std::int64_t wall_offset_ns() const override;
     std::uint32_t sampled_one_in() const override;
     std::vector<Talker> talkers() override;
     Result<std::unique_ptr<CaptureSession>> capture(const CaptureRequest& request) override;
@@ -343,6 +345,10 @@ class Controller : public NodeView, public Configurations, public Observation {
     Result<plan::IdStore> load_ids() const;
     Result<void> save_ids(plan::IdStore& ids);
     void attach_again();
+    void note_attached(const std::vector<kernel::Attachment>& attachments,
+                       const std::vector<std::string>& added) const;
+    void detach_others(const config::Node& node);
+    void drop_generation(std::uint32_t pinned);
     void attach_as_before();
     void follow_addresses();
 
@@ -364,6 +370,16 @@ class Controller : public NodeView, public Configurations, public Observation {
     void fill_counters(NodeStatus& out) const;
     void fill_problems(NodeStatus& out) const;
 
+    /// Names of ids change with the configuration only, and are too many to look at each time.
+    struct NamesKey {
+        std::uint32_t generation = 0;
+        std::uint32_t pinned = 0;
+        std::uint32_t canary = 0;
+        std::vector<std::pair<std::uint32_t, std::string>> interfaces;
+        bool operator==(const NamesKey&) const = default;
+    };
+    [[nodiscard]] NamesKey names_key() const;
+
     Options options_;
     std::unique_ptr<kernel::NetworkPort> network_;
     kernel::InstructionSet isa_;
@@ -375,7 +391,10 @@ class Controller : public NodeView, public Configurations, public Observation {
     std::vector<Sleeping> sleeping_;  ///< The last one in force first.
     std::optional<RunningCanary> canary_;
     std::optional<Awaiting> awaiting_;
-    std::shared_ptr<LiveCapture> capture_;  ///< The one under way.
+    std::set<std::string> lost_interfaces_;  ///< Of those in force, that are gone.
+    std::shared_ptr<LiveCapture> capture_;   ///< The one under way.
+    std::shared_ptr<const observe::Names> names_;
+    NamesKey names_key_;  ///< What `names_` was made of.
     OverrideStore overrides_;
     FlowSweep sweep_;
     TableReader tables_;

@@ -488,6 +488,9 @@ Result<void> Controller::swap_in(Loaded& next) {
         SLC_CHECK(keep_meta(next), "keep");
     else
         SLC_CHECK(instance_->keep(*next.generation, next.pinned, meta_of(next)), "keep");
+    const std::vector<LogField> what = {{"generation", std::to_string(next.number)},
+                                        {"pinned", std::to_string(next.pinned)}};
+    if (!is_pinned) log_event(LogLevel::info, "generation.loaded", what);
     std::vector<std::string> added;
     auto attachments = attach(next.config.node, added);
     if (attachments) prepare_tap(next);
@@ -501,11 +504,11 @@ Result<void> Controller::swap_in(Loaded& next) {
         return swapped;
     }
     effect_ = Clock::now();
+    log_event(LogLevel::info, "generation.swapped", what);
     next.attachments = std::move(*attachments);
-    const auto& wanted = next.config.node.interfaces;
-    for (const auto& interface : instance_->attached())
-        if (std::find(wanted.begin(), wanted.end(), interface) == wanted.end())
-            (void)instance_->detach(interface);
+    note_attached(next.attachments, added);
+    detach_others(next.config.node);
+    lost_interfaces_.clear();
     return {};
 }
 
@@ -539,8 +542,7 @@ void Controller::trim_retained() {
             is_sleeping(pinned.number) ||
             std::any_of(retained_.begin(), retained_.end(),
                         [&](const Loaded& each) { return each.pinned == pinned.number; });
-        // What cannot be removed now is removed after the next swap: the swap itself is done.
-        if (!is_kept) (void)instance_->drop(pinned.number);
+        if (!is_kept) drop_generation(pinned.number);
     }
 }
 

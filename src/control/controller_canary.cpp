@@ -242,7 +242,7 @@ Result<void> Controller::withdraw() {
     const std::uint32_t pinned = canary_->loaded.pinned;
     canary_.reset();
     sweep_.keep_unknown(false);
-    (void)instance_->drop(pinned);
+    drop_generation(pinned);
     sweep_.restart();
     watch_all();
     note_finish(number, history::Outcome::withdrawn, {});

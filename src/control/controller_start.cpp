@@ -268,6 +268,7 @@ Result<bool> Controller::try_adopt(const Choice& choice) {
 Result<void> Controller::take_over_adopted(Loaded adopted, const Choice& choice) {
     std::vector<std::string> added;
     adopted.attachments = SLC_TRY(attach(adopted.config.node, added), "interfaces");
+    note_attached(adopted.attachments, added);
     if (!choice.record) {
         // Known to the pins, not to history: it was lost, or the file is the same again.
         history::Begin what;
@@ -292,10 +293,7 @@ Result<void> Controller::take_over_adopted(Loaded adopted, const Choice& choice)
     live_->changes->aim_at(live_->scene(overrides_.overrides()), live_->wanted, now());
     live_->wanted = {};
     live_->before = {};
-    const auto& wanted = live_->config.node.interfaces;
-    for (const auto& interface : instance_->attached())
-        if (std::find(wanted.begin(), wanted.end(), interface) == wanted.end())
-            (void)instance_->detach(interface);
+    detach_others(live_->config.node);
     forget_orders();
     resume_deadlines();
     watch_all();
@@ -405,7 +403,7 @@ void Controller::renew_code() {
         live_->changes.emplace(live_->scene(overrides_.overrides()), now(), &so_far, rings);
         live_->changes->aim(live_->scene(overrides_.overrides()), now());
         resume_deadlines();
-        (void)instance_->drop(before);
+        drop_generation(before);
         return {};
     };
     auto outcome = renew();

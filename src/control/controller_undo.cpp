@@ -121,7 +121,7 @@ Result<ApplyReport> Controller::swap_back(std::uint32_t number, const ApplyReque
         (target.config.node.decap && target.config.node.decap->addresses.empty() &&
          target.address_revision != network_->revision().addresses);
     if (is_stale) {
-        (void)instance_->drop(target.pinned);
+        drop_generation(target.pinned);
         return fail(Errc::conflict, "its state maps or addresses are those of before");
     }
     ApplyReport out;

@@ -31,7 +31,9 @@ struct SampleCursor {
 };
 struct SampleBatch {
     std::vector<slc_sample> samples;
-    std::uint64_t lost = 0;  ///< Overwritten before they were read.
+    std::vector<std::uint32_t> cpus;  ///< Parallel: which CPU took it.
+    std::uint64_t lost = 0;           ///< Overwritten before they were read.
+    bool is_cut = false;              ///< There may be more now.
 };
 
 /// Sends most, by the sketch of samples: estimates.
@@ -88,6 +90,8 @@ class Observation {
     /// Never null; empty while no configuration is in force.
     virtual std::shared_ptr<const observe::Names> names() = 0;
     virtual SampleBatch samples(SampleCursor& cursor) = 0;
+    /// What takes the time of a sample to nanoseconds since 1970.
+    [[nodiscard]] virtual std::int64_t wall_offset_ns() const = 0;
     /// One packet in so many is sampled; 0: none are.
     virtual std::uint32_t sampled_one_in() const = 0;
     /// Those who send most now first; a hundred at most.

@@ -6,8 +6,10 @@
 #include <linux/bpf.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
+#include <numeric>
+
+#include "kernel/sample_ring.h"
 
 namespace sluice::kernel {
 namespace {
@@ -53,14 +55,21 @@ Result<UniqueFd> find(const std::string& path) {
     return fd;
 }
 
-/// A copy that no writer has changed meanwhile; false where there is none.
-bool read_whole(slc_sample& from, slc_sample& to) {
-    const std::atomic_ref<slc_u64> seq(from.seq);
-    const slc_u64 before = seq.load(std::memory_order_acquire);
-    if (before == 0) return false;
-    to = from;
-    std::atomic_thread_fence(std::memory_order_acquire);
-    return seq.load(std::memory_order_relaxed) == before;
+/// The coarse clock stands still for milliseconds, and each CPU counts for itself.
+void sort_by_time(SampleRead& read) {
+    std::vector<std::size_t> order(read.samples.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t left, std::size_t right) {
+        return read.samples[left].time_ns < read.samples[right].time_ns;
+    });
+    SampleRead sorted;
+    sorted.lost = read.lost;
+    sorted.is_cut = read.is_cut;
+    for (const std::size_t at : order) {
+        sorted.samples.push_back(read.samples[at]);
+        sorted.cpus.push_back(read.cpus[at]);
+    }
+    read = std::move(sorted);
 }
 
 }  // namespace
@@ -88,6 +97,30 @@ std::vector<slc_sample> SampleMap::read() const {
     std::stable_sort(out.begin(), out.end(), [](const slc_sample& left, const slc_sample& right) {
         return left.time_ns != right.time_ns ? left.time_ns < right.time_ns : left.seq < right.seq;
     });
+    return out;
+}
+
+SampleRead SampleMap::read_behind(std::vector<std::uint64_t>& seen) const {
+    const std::uint32_t cpus = entries_ / SLC_SAMPLES_PER_CPU;
+    const std::span<slc_sample> all = memory_.records<slc_sample>(0, entries_);
+    const auto ring_of = [&](std::uint32_t cpu) {
+        return all.subspan(std::size_t{cpu} * SLC_SAMPLES_PER_CPU, SLC_SAMPLES_PER_CPU);
+    };
+    SampleRead out;
+    const bool is_first = seen.size() != cpus;
+    seen.resize(cpus);
+    const std::size_t limit = std::max<std::size_t>(kMostSamplesRead / cpus, 16);
+    for (std::uint32_t cpu = 0; cpu < cpus; ++cpu) {
+        if (is_first) {
+            const std::uint64_t newest = newest_in(ring_of(cpu));
+            seen[cpu] = newest - std::min<std::uint64_t>(newest, SLC_SAMPLES_PER_CPU);
+        }
+        const std::uint64_t lost =
+            kernel::read_behind(ring_of(cpu), seen[cpu], limit, out.samples, out.is_cut);
+        if (!is_first) out.lost += lost;
+        out.cpus.resize(out.samples.size(), cpu);
+    }
+    sort_by_time(out);
     return out;
 }
 

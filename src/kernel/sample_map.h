@@ -16,6 +16,17 @@
 
 namespace sluice::kernel {
 
+/// Samples of all CPUs, by their time.
+struct SampleRead {
+    std::vector<slc_sample> samples;
+    std::vector<std::uint32_t> cpus;  ///< Parallel: which CPU took it.
+    std::uint64_t lost = 0;           ///< Overwritten before they were read.
+    bool is_cut = false;              ///< There may be more: read again.
+};
+
+/// Of one call, about.
+inline constexpr std::size_t kMostSamplesRead = 4096;
+
 class SampleMap {
  public:
     /// Finds <directory>/slc_samples or makes it; an empty directory: nothing is pinned.
@@ -23,6 +34,9 @@ class SampleMap {
     [[nodiscard]] int fd() const { return fd_.get(); }
     /// Whole ones only, oldest first.
     [[nodiscard]] std::vector<slc_sample> read() const;
+    /// Those behind the numbers in `seen`, by CPU, and `seen` goes on to the last of them. Empty:
+    /// begins with all that is there, and nothing is lost.
+    [[nodiscard]] SampleRead read_behind(std::vector<std::uint64_t>& seen) const;
 
  private:
     UniqueFd fd_;

@@ -16,10 +16,16 @@ std::string shortened(const std::string& value) {
 
 }  // namespace
 
+EventLog::EventLog(Clock clock)
+    : clock_(std::move(clock)),
+      began_(static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::milliseconds>(clock_().time_since_epoch())
+              .count())) {}
+
 void EventLog::add(LogLevel level, std::string_view name, std::span<const LogField> fields) {
     Event event;
     event.number = ++last_;
-    event.at = std::chrono::system_clock::now();
+    event.at = clock_();
     event.level = level;
     event.name = name;
     for (const LogField& field : fields)

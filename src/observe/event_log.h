@@ -39,6 +39,9 @@ struct EventPage {
 
 class EventLog {
  public:
+    using Clock = std::function<std::chrono::system_clock::time_point()>;
+    explicit EventLog(Clock clock = std::chrono::system_clock::now);
+
     void add(LogLevel level, std::string_view name, std::span<const LogField> fields);
     /// Those after `number`, at most `limit`.
     [[nodiscard]] EventPage after(std::uint64_t number, std::size_t limit) const;
@@ -50,10 +53,8 @@ class EventLog {
     [[nodiscard]] std::uint64_t began() const { return began_; }
 
  private:
-    const std::uint64_t began_ =
-        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                       std::chrono::system_clock::now().time_since_epoch())
-                                       .count());
+    Clock clock_;
+    std::uint64_t began_;
     std::deque<Event> events_;
     std::uint64_t last_ = 0;
 };

@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
     test::FakeFlows flows;
     if (argc == 4) flows = {std::strtoull(argv[3], nullptr, 10), 1024};
     test::FakeNode node(scenes.at(argv[2]), flows);
+    test::add_fake_events(node.event_log);
     const auto loop = api::Loop::open();
     if (!loop) return 1;
     api::ServerOptions options;

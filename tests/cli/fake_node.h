@@ -11,6 +11,7 @@
 #include "control/status.h"
 #include "tests/cli/fake_configurations.h"
 #include "tests/cli/fake_observation.h"
+#include "tests/cli/fake_watch.h"
 
 namespace sluice::test {
 
@@ -57,17 +58,21 @@ class FakeNode : public control::NodeView {
     control::MapsStatus maps() override;
     control::Configurations& configurations() override { return configured; }
     control::Observation& observation() override { return observed; }
-    const observe::EventLog& events() override { return event_log; }
+    const observe::EventLog& events() override {
+        ++event_reads;
+        return event_log;
+    }
     control::MetricsSource metrics() override;
+    Result<node::LossCounts> losses() override;
 
     int reloads = 0;
     FakeConfigurations configured;
     FakeObservation observed;
-    Result<node::LossCounts> losses() override;
-    observe::EventLog event_log;
+    observe::EventLog event_log{fake_event_clock()};
     control::BackendOrder last_order;
     std::atomic<std::uint64_t> steps = 0;  ///< Of passes through the flow table.
     std::atomic<std::uint64_t> purged = 0;
+    std::atomic<std::uint64_t> event_reads = 0;
 
  private:
     static Waiting waiting_in(Scene scene) {
@@ -79,6 +84,7 @@ class FakeNode : public control::NodeView {
     control::NodeStatus status_;
     FakeFlows flows_;
     int phase_ = 0;
+    std::uint64_t seconds_ = 0;  ///< That counters have gone on.
 };
 
 }  // namespace sluice::test

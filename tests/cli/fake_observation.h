@@ -12,6 +12,7 @@ class FakeObservation : public control::Observation {
  public:
     std::shared_ptr<const observe::Names> names() override;
     control::SampleBatch samples(control::SampleCursor& cursor) override;
+    std::int64_t wall_offset_ns() const override;
     std::uint32_t sampled_one_in() const override { return 1024; }
     std::vector<control::Talker> talkers() override;
     Result<std::unique_ptr<control::CaptureSession>> capture(
