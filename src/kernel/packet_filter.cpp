@@ -104,8 +104,7 @@ class Translator {
     const FilterGate& gate_;
     std::vector<bool> reached_;
     std::vector<bpf_insn> out_;
-    std::vector<Open> open_;
-    std::size_t landed_ = 0;                  ///< Where a jump was last made to lead.
+    std::vector<Open> open_;                  ///< By age.
     std::vector<std::size_t> direct_misses_;  ///< Of the load at hand, to its second half.
 };
 
@@ -172,7 +171,6 @@ void Translator::land(std::size_t jump) {
     const std::size_t distance = out_.size() - jump - 1;
     assert(distance <= std::size_t{std::numeric_limits<__s16>::max()});
     out_[jump].off = static_cast<__s16>(distance);
-    landed_ = out_.size();
 }
 
 /// What is open to `to` leads here.
@@ -187,13 +185,11 @@ void Translator::bind(Target to) {
 /// Writes an island when the oldest open jump could otherwise become too long: one jump for each
 /// target, which what is open to it reaches.
 void Translator::lead_on() {
-    // What was open first may have been led on and be younger now.
-    const auto oldest = std::min_element(open_.begin(), open_.end(),
-                                         [](const Open& a, const Open& b) { return a.at < b.at; });
-    if (oldest == open_.end() || out_.size() - oldest->at < kIslandEvery) return;
-    // Whether what comes before runs into the island, which the verifier would take for a way too.
+    if (open_.empty() || out_.size() - open_.front().at < kIslandEvery) return;
+    // Whether what comes before runs into the island. Nothing else leads there: jumps to the next
+    // instruction are bound behind it.
     constexpr __u8 jump = BPF_JMP | BPF_JA;
-    const bool runs_in = out_.back().code != jump || landed_ == out_.size();
+    const bool runs_in = out_.back().code != jump;
     const std::size_t over = runs_in ? skip(make(jump, 0, 0, 0, 0)) : 0;
     std::vector<Open> led;
     while (!open_.empty()) {

@@ -116,6 +116,19 @@ TEST_F(PacketFilterTest, memory_is_zero_until_it_is_written) {
     }
 }
 
+TEST_F(PacketFilterTest, memory_outlives_loads_from_everywhere) {
+    for (std::uint32_t word = 0; word < BPF_MEMWORDS; ++word) {
+        Filter filter{{BPF_LD | BPF_IMM, 0, 0, 7}, {BPF_ST, 0, 0, word}};
+        for (const std::uint32_t at : {20u, 4000u})
+            filter.push_back({BPF_LD | BPF_W | BPF_ABS, 0, 0, at});
+        filter.push_back({BPF_LD | BPF_MEM, 0, 0, word});
+        filter.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 7});
+        filter.push_back({BPF_RET | BPF_K, 0, 0, 1});
+        filter.push_back({BPF_RET | BPF_K, 0, 0, 0});
+        EXPECT_EQ(compare(filter, {noise(4100)}).matched, 1u);
+    }
+}
+
 TEST_F(PacketFilterTest, what_is_never_reached_does_not_disturb) {
     const FilterInstruction match{BPF_RET | BPF_K, 0, 0, 1};
     compare({{kJump, 0, 0, 1}, {kLoadByte, 0, 0, 0}, match}, {noise(64)});
