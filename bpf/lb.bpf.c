@@ -3,6 +3,7 @@
  * The balancer. Reached from the root program (root.bpf.c) by a tail call.
  *
  *   slc_lb       entry, parse, service, pick, forward: the steady path, one inlined program
+ *   slc_lb6      the same of IPv6: both together are more than Linux 6.1 verifies
  *   slc_icmp     ICMP to a VIP: echo, errors about flows
  *   slc_frag     fragments
  *   slc_ext      IPv6 extension headers
@@ -116,8 +117,10 @@ SLC_INLINE int slc_enter(struct xdp_md *ctx, struct slc_pkt *pkt)
         return slc_pass(ctx, pkt, SLC_STAGE_SERVICE, SLC_REASON_NOT_OURS);
     }
     if (proto_be == SLC_ETH_IP6) {
-        if (SLC_HAS(IP6))
-            return slc_lb_ip6(ctx, pkt, &cur);
+        if (SLC_HAS(IP6)) {
+            bpf_tail_call(ctx, &slc_stages, SLC_TAIL_LB6);
+            return slc_drop(ctx, pkt, SLC_STAGE_ENTRY, SLC_REASON_TAIL_MISSED);
+        }
         pkt->rec.famproto = SLC_FAMPROTO_IP6_OTHER;
         return slc_pass(ctx, pkt, SLC_STAGE_SERVICE, SLC_REASON_NOT_OURS);
     }
@@ -132,6 +135,30 @@ int slc_lb(struct xdp_md *ctx)
     if (slc_node.features & SLC_FEATURE_TAP)
         slc_tap_enter(ctx);
     return slc_enter(ctx, &pkt);
+}
+
+/* Looks at the link again, which costs less than to be handed on what slc_lb saw of it. */
+SLC_INLINE int slc_enter_ip6(struct xdp_md *ctx, struct slc_pkt *pkt)
+{
+    struct slc_cursor cur = slc_cursor_start(ctx);
+    __u16 proto_be = 0;
+    __u16 reason;
+
+    pkt->frame_len = slc_frame_len(ctx);
+    if (!slc_open_plan(pkt))
+        return slc_drop(ctx, pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
+    reason = slc_parse_link(&cur, pkt, &proto_be);
+    if (SLC_UNLIKELY(reason))
+        return slc_drop(ctx, pkt, SLC_STAGE_PARSE, reason);
+    return slc_lb_ip6(ctx, pkt, &cur);
+}
+
+SEC("xdp.frags")
+int slc_lb6(struct xdp_md *ctx)
+{
+    struct slc_pkt pkt = {};
+
+    return slc_enter_ip6(ctx, &pkt);
 }
 
 SEC("xdp.frags")

@@ -135,6 +135,7 @@ enum slc_tail {
     SLC_TAIL_TOO_BIG = 3,
     SLC_TAIL_DECAP = 4,
     SLC_TAIL_FOLLOW = 5,
+    SLC_TAIL_LB6 = 6,
     SLC_TAIL_COUNT,
 };
 

@@ -90,16 +90,19 @@ SLC_INLINE __u32 slc_sample_find(struct xdp_md *ctx, struct slc_pkt *pkt,
 SLC_INLINE __u16 slc_sample_bytes(struct xdp_md *ctx, struct slc_sample *sample, __u32 offset)
 {
     __u32 len = bpf_xdp_get_buff_len(ctx);
-    __u32 size;
+    __u64 size;
 
     if (!offset || offset >= len)
         return 0;
-    /* 1..192, which Linux 6.1 believes only after arithmetic: see slc_csum_frame. */
+    /* 1..192, which Linux 6.1 believes only after arithmetic, and only in this order: see
+     * slc_csum_frame. */
     size = len - offset - 1;
     SLC_BARRIER(size);
     if (size >= SLC_SAMPLE_LEN)
         size = SLC_SAMPLE_LEN - 1;
+    SLC_BARRIER(size);
     size++;
+    SLC_BARRIER(size);
     return bpf_xdp_load_bytes(ctx, offset, sample->data, size) ? 0 : size;
 }
 

@@ -34,19 +34,21 @@ SLC_INLINE struct slc_tap_scratch *slc_tap_scratch_of(void)
     return bpf_map_lookup_elem(&slc_tap_scratches, &cpu);
 }
 
-/* Copies the frame as it is now; how much of it. `limit` is a snap length. */
+/* Copies the frame as it is now; how much of it. */
 SLC_INLINE __u32 slc_tap_copy(struct xdp_md *ctx, __u8 *to, __u32 len)
 {
-    __u32 size = len < slc_tap.snap ? len : slc_tap.snap;
+    __u64 size = len < slc_tap.snap ? len : slc_tap.snap;
 
     if (!size)
         return 0;
-    /* 1..SLC_TAP_MAX_SNAP, which Linux 6.1 believes only after arithmetic: see slc_csum_frame. */
+    /* 1..SLC_TAP_MAX_SNAP: see slc_sample_bytes. */
     size--;
     SLC_BARRIER(size);
     if (size >= SLC_TAP_MAX_SNAP)
         size = SLC_TAP_MAX_SNAP - 1;
+    SLC_BARRIER(size);
     size++;
+    SLC_BARRIER(size);
     return bpf_xdp_load_bytes(ctx, 0, to, size) ? 0 : size;
 }
 

@@ -34,6 +34,7 @@ inline constexpr Stage kStages[] = {
     {"slc_too_big", 3, kForwards},
     {"slc_decap", 4, SLC_FEATURE_DECAP},
     {"slc_follow", 5, SLC_FEATURE_TRACKING},
+    {"slc_lb6", 6, SLC_FEATURE_IP6},
 };
 
 }  // namespace sluice::kernel
