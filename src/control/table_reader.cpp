@@ -60,6 +60,12 @@ std::vector<observe::TableNews> TableReader::tick(const Scene& scene, plan::Inst
     return watch_.feed(now, readings);
 }
 
+/// Near its ceiling, or not yet told to be relieved.
+bool TableReader::stays_watched(const std::string& group, double part) const {
+    const observe::TableView* known = watch_.find(group_table(group));
+    return part >= kWatchedTo || (known != nullptr && known->level != observe::TableLevel::none);
+}
+
 /// What a group uses of its ceiling. From memory, 64 bytes a group.
 void TableReader::read_groups(const Scene& scene, std::vector<observe::TableReading>& to) {
     const auto accounts = scene.live.generation->accounts();
@@ -70,18 +76,19 @@ void TableReader::read_groups(const Scene& scene, std::vector<observe::TableRead
         const double part = account.ceiling == 0
                                 ? 0
                                 : static_cast<double>(used) / static_cast<double>(account.ceiling);
-        if (part < kWatchedTo) continue;
-        std::string name = group_table(scene.live.config.groups[g].name);
-        if (part < kWatchedFrom && !groups_.contains(name)) continue;
-        near.push_back({.name = std::move(name), .entries = used, .capacity = account.ceiling});
+        const std::string& group = scene.live.config.groups[g].name;
+        if (part < kWatchedFrom && !(groups_.contains(group) && stays_watched(group, part)))
+            continue;
+        near.push_back({.name = group_table(group), .entries = used, .capacity = account.ceiling});
     }
     // Those that are watched already stay: what is known of them is not thrown away.
-    std::stable_partition(near.begin(), near.end(),
-                          [this](const auto& each) { return groups_.contains(each.name); });
+    std::stable_partition(near.begin(), near.end(), [this](const auto& each) {
+        return groups_.contains(each.name.substr(group_table({}).size()));
+    });
     if (near.size() > kGroupsWatched) near.resize(kGroupsWatched);
     groups_.clear();
     for (auto& each : near) {
-        groups_.insert(each.name);
+        groups_.insert(each.name.substr(group_table({}).size()));
         to.push_back(std::move(each));
     }
 }

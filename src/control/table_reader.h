@@ -70,6 +70,7 @@ class TableReader {
     void count_flows(const kernel::StateMaps& state);
     void count_frags(const Scene& scene);
     void finish_frags(const Loaded& live);
+    [[nodiscard]] bool stays_watched(const std::string& group, double part) const;
     void read_groups(const Scene& scene, std::vector<observe::TableReading>& to);
 
     observe::TableWatch watch_;
