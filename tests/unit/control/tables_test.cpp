@@ -212,8 +212,11 @@ TEST_F(TablesTest, tables_of_a_generation_say_what_is_in_use) {
         EXPECT_TRUE(status.counted) << name;
         EXPECT_EQ(status.entries, entries) << name;
     }
-    for (const MapStatus& each : controller_->maps().maps)
-        if (each.counted) EXPECT_LE(each.entries, each.capacity) << each.name;
+    const MapsStatus maps = controller_->maps();
+    for (const MapStatus& each : maps.maps) {
+        if (!each.counted) continue;
+        EXPECT_LE(each.entries, each.capacity) << each.name;
+    }
 }
 
 }  // namespace
