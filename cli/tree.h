@@ -5,6 +5,7 @@
 /// one tree that tree.cpp builds. Only tree.cpp includes CLI11.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -92,6 +93,25 @@ struct CaptureOptions {
     bool stop = false;
 };
 
+/// One filter of decisions: a key and value of observe/decision_filter.h.
+struct FilterWord {
+    std::string key;
+    std::string value;
+    bool is_negated = false;
+};
+
+/// What is watched as it comes: decisions, events.
+struct WatchOptions {
+    std::vector<FilterWord> filters;  ///< In the order of the command line.
+    bool has_loose_not = false;       ///< A --not with nothing behind it.
+    std::optional<std::uint64_t> last;
+    bool follow = false;
+    std::uint64_t count = 0;  ///< 0: not given.
+    std::string format = "compact";
+    std::string level;  ///< Empty: not given.
+    std::vector<std::string> names;
+};
+
 /// The packet is in Options::name, unless it comes from a capture.
 struct ExplainOptions {
     std::string pcap;
@@ -133,6 +153,7 @@ struct Options {
     ConfigOptions config;
     InstanceOptions instance;
     ExplainOptions explain;
+    WatchOptions watch;
     CaptureOptions capture;
     TopOptions top;
     NodeOptions node;
