@@ -5,6 +5,8 @@
 
 #include "base/version.h"
 #include "control/metrics_source.h"
+#include "tests/cli/fake_metrics.h"
+#include "tests/cli/fake_top.h"
 
 namespace sluice::test {
 namespace {
@@ -378,8 +380,8 @@ MapsStatus FakeNode::maps() {
 }
 
 control::MetricsSource FakeNode::metrics() {
-    control::MetricsSource out;
-    out.summary = summary();
+    control::MetricsSource out = fake_metrics(summary());
+    move_on(out, seconds_++, status_.services.size() > 2);
     return out;
 }
 

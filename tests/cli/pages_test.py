@@ -33,7 +33,8 @@ def plain(page):
 
 
 def check_reference(sluice, problems):
-    for page, file in (("cli", "cli.md"), ("reasons", "reasons.md")):
+    for page, file in (("cli", "cli.md"), ("reasons", "reasons.md"),
+                       ("metrics", "metrics.md")):
         now = run(sluice, "reference", page).stdout
         path = TOP / "docs" / "reference" / file
         if os.environ.get("SLUICE_UPDATE_GOLDEN") == "1":
@@ -71,7 +72,7 @@ def check_sluiced_page(sluiced, problems):
                *(TOP / "src" / "control").glob("*.cpp")]
     code = "".join(source.read_text() for source in sources)
     events = set(re.findall(r"log_event\([^\"]*?\"([a-z_]+\.[a-z_]+)\"", code))
-    paths = set(re.findall(r"\"(/(?:livez|readyz|api/v1/[a-z]+))/?\"", code))
+    paths = set(re.findall(r"\"(/(?:livez|readyz|metrics|api/v1/[a-z]+))/?\"", code))
     assert len(events) > 4 and len(paths) > 6, "the sources were not understood"
     for name in sorted(events | paths):
         if name not in page:

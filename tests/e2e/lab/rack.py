@@ -67,6 +67,8 @@ class Binaries:
 class Balancer:
     """sluiced on a node, and the command line that talks to it."""
 
+    always: tuple = ()  # Options of every start.
+
     def __init__(self, node: Node, binaries: Binaries):
         self.node = node
         self.binaries = binaries
@@ -92,7 +94,7 @@ class Balancer:
         notify.setblocking(False)
         self.daemon = self.node.spawn("sluiced", *wrapper, program or self.binaries.sluiced,
                                       "-f", CONFIG,
-                                      "--state-dir", STATE, *options,
+                                      "--state-dir", STATE, *self.always, *options,
                                       env={"NOTIFY_SOCKET": path})
         with notify:
             if ready:

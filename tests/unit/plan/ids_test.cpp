@@ -205,5 +205,20 @@ TEST(IdStore, refuses_faulty_input_and_says_what_is_wrong) {
     }
 }
 
+TEST(IdSpace, tells_once_which_ids_were_given_to_other_names) {
+    IdSpace space(4);
+    for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(space.assign(name));
+    space.retain({"a"});
+    ASSERT_TRUE(space.assign("c")) << "back to its old id";
+    EXPECT_TRUE(space.take_handovers().empty());
+    ASSERT_TRUE(space.assign("d"));
+    const auto told = space.take_handovers();
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_EQ(told[0].id, space.find("d"));
+    EXPECT_EQ(told[0].from, "b");
+    EXPECT_EQ(told[0].to, "d");
+    EXPECT_TRUE(space.take_handovers().empty());
+}
+
 }  // namespace
 }  // namespace sluice::plan
