@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/json.h"
+#include "api/metrics.h"
 #include "base/exit_code.h"
 #include "base/version.h"
 #include "cli/commands.h"
@@ -36,7 +37,11 @@ Result<int> run_completion(const Options& options) {
 }
 
 Result<int> run_reference(const Options& options) {
-    fmt::print("{}", options.name == "cli" ? cli_reference(command_tree()) : reasons_reference());
+    if (options.name == "metrics")
+        fmt::print("{}", api::metrics_reference());
+    else
+        fmt::print("{}",
+                   options.name == "cli" ? cli_reference(command_tree()) : reasons_reference());
     return kExitDone;
 }
 

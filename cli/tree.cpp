@@ -145,6 +145,9 @@ void add_views(Tree& tree) {
     tree.verb(app, "reasons", run_reasons,
               "Why packets left: forwarded, passed, answered, dropped, each with its remedy")
         ->add_flag("-a,--all", options.all, "Also the reasons that never happened");
+    tree.verb(app, "metrics", run_metrics, "Print the page that Prometheus scrapes")
+        ->add_option("--match", tree.options.name, "Only metrics whose name begins so")
+        ->type_name("PREFIX");
 }
 
 void add_message(CLI::App* app, ConfigOptions& options) {
@@ -346,8 +349,8 @@ void add_tools(Tree& tree) {
     CLI::App* reference = tree.verb(tree.app, "reference", run_reference,
                                     "Print a page of the reference, made from the code");
     reference->group(kHidden);
-    tree.allow(reference->add_option("PAGE", options.name, "cli or reasons")->required(),
-               {"cli", "reasons"});
+    tree.allow(reference->add_option("PAGE", options.name, "cli, reasons or metrics")->required(),
+               {"cli", "reasons", "metrics"});
 }
 
 std::unique_ptr<Tree> build_tree() {

@@ -81,6 +81,9 @@ foreach(unit sluiced.service sluice-agent.service)
 endforeach()
 install(FILES packaging/systemd/sluice.sysusers DESTINATION lib/sysusers.d RENAME sluice.conf)
 install(FILES packaging/systemd/sluice.tmpfiles DESTINATION lib/tmpfiles.d RENAME sluice.conf)
+install(FILES packaging/prometheus/sluice.rules.yaml packaging/prometheus/sluice.rules_test.yaml
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/sluice/prometheus)
+install(FILES packaging/grafana/sluice.json DESTINATION ${CMAKE_INSTALL_DATADIR}/sluice/grafana)
 if(IS_DIRECTORY ${CMAKE_SOURCE_DIR}/schema)
     install(DIRECTORY schema/ DESTINATION ${CMAKE_INSTALL_DATADIR}/sluice/schema
             FILES_MATCHING PATTERN "*.json")

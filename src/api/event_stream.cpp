@@ -10,6 +10,7 @@
 
 #include "api/json.h"
 #include "api/json_of.h"
+#include "observe/losses.h"
 
 namespace sluice::api {
 namespace {
@@ -138,6 +139,7 @@ Result<void> EventStream::step(control::NodeView& node) {
     if (!has_begun_) begin(log);
     const observe::EventPage page = log.after(seen_, kStepLen);
     if (page.missed > 0) put("missed", count_json("missed", page.missed), seen_ + page.missed);
+    observe::count_lost(observe::Loss::events, page.missed);
     for (const Event& event : page.events) {
         if (!request_.follow && event.number > until_) break;
         seen_ = event.number;

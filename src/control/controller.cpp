@@ -192,7 +192,7 @@ void Controller::attach_again() {
         log_event(LogLevel::warning, "interface.attached_again",
                   {{"interface", attachment.interface}});
         attachment = std::move(*again);
-        (void)interface_counts();  // It may be another one of that name: its row changes hands.
+        follow_rows();
     }
 }
 

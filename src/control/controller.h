@@ -357,6 +357,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     void keep_ledger();
     void hand_over_counts(plan::IdStore& ids);
     std::vector<std::optional<kernel::InterfaceCounts>> interface_counts();
+    void follow_rows();
     void fill_daemon_metrics(MetricsSource& out);
     void fill_interface_metrics(MetricsSource& out);
     void fill_service_metrics(MetricsSource& out);

@@ -476,6 +476,7 @@ Result<void> Controller::make_live(Loaded& next) {
     trim_retained();
     if (first) resume_deadlines();
     watch_all();
+    follow_rows();
     return {};
 }
 

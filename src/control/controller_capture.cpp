@@ -9,6 +9,7 @@
 #include "control/controller.h"
 #include "control/explanation.h"
 #include "kernel/tap.h"
+#include "observe/losses.h"
 #include "plan/reasons.h"
 
 namespace sluice::control {
@@ -171,6 +172,7 @@ void Controller::take_tap_off(LiveCapture& capture) {
     capture.controller = nullptr;
     const auto ended = instance_->end_tap();
     const slc_tap_count counts = capture.tap->counts();
+    observe::count_lost(observe::Loss::captures, counts.lost);
     log_event(ended ? LogLevel::info : LogLevel::error, "capture.ended",
               {{"matched", std::to_string(counts.matched)},
                {"lost", std::to_string(counts.lost)},

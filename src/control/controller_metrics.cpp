@@ -157,6 +157,17 @@ std::vector<std::optional<kernel::InterfaceCounts>> Controller::interface_counts
     return out;
 }
 
+/// When interfaces are attached or made again: what others counted in their rows is theirs.
+void Controller::follow_rows() {
+    const auto& attachments = live_->attachments;
+    const bool is_known =
+        std::all_of(attachments.begin(), attachments.end(), [this](const auto& each) {
+            const std::uint32_t* row = ledger().find(CellKind::interface, each.interface);
+            return row != nullptr && *row == each.ifindex % SLC_INTERFACE_ROWS;
+        });
+    if (!is_known) (void)interface_counts();
+}
+
 MetricsSource Controller::metrics() {
     const Clock::time_point began = Clock::now();
     MetricsSource out;

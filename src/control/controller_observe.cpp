@@ -6,6 +6,7 @@
 
 #include "control/controller.h"
 #include "control/explanation.h"
+#include "observe/losses.h"
 
 namespace sluice::control {
 namespace {
