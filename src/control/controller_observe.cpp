@@ -69,6 +69,7 @@ SampleBatch Controller::samples(SampleCursor& cursor) {
     out.samples = std::move(read.samples);
     out.cpus = std::move(read.cpus);
     out.lost = read.lost;
+    observe::count_lost(observe::Loss::samples, read.lost);
     out.is_cut = read.is_cut;
     return out;
 }
