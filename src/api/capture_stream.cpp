@@ -257,9 +257,9 @@ std::uint64_t CaptureStream::since_1970_ns(std::uint64_t time_ns) const {
 }
 
 void CaptureStream::look_at_names() {
-    std::shared_ptr<const observe::Names> names = session_->names();
-    if (names == names_) return;
-    former_names_ = std::exchange(names_, std::move(names));
+    const observe::Names* before = names_.newest();
+    names_.take(session_->names());
+    if (names_.newest() == before) return;
     for (Comment& comment : comments_) comment.text.clear();
 }
 
@@ -348,7 +348,7 @@ CaptureStream::Interface& CaptureStream::interface_of(std::uint32_t ifindex) {
     const auto [found, is_new] = interfaces_.try_emplace(ifindex);
     if (is_new) {
         found->second.number = static_cast<std::uint32_t>(interfaces_.size() - 1);
-        put(piece_, packet::PcapngInterface{observe::name_in(names_->interfaces, ifindex),
+        put(piece_, packet::PcapngInterface{observe::name_in(names_.newest()->interfaces, ifindex),
                                             order_.request.snap});
     }
     return found->second;
@@ -368,9 +368,10 @@ void CaptureStream::put_event(const slc_tap_event& event, std::string_view in,
     Interface& interface = interface_of(event.ifindex);
     ++interface.written;
     const std::uint64_t lost = lost_before(event);
-    const std::uint32_t previous = std::exchange(generation_, event.generation);
-    const bool is_changed = previous != 0 && previous != event.generation;
-    std::string_view comment = comment_of(event);
+    const observe::Names& names = *names_.of(event.generation, event.time_ns);
+    const std::uint32_t previous = std::exchange(generation_, names.generation);
+    const bool is_changed = previous != 0 && previous != names.generation;
+    std::string_view comment = comment_of(event, names);
     if (is_changed || lost > 0) {
         comment_ = comment;
         if (is_changed) comment_ += fmt::format(" previous_generation={}", previous);
@@ -401,8 +402,9 @@ void CaptureStream::put_event(const slc_tap_event& event, std::string_view in,
 }
 
 /// Most packets are decided as others were a moment ago.
-const std::string& CaptureStream::comment_of(const slc_tap_event& event) {
-    Decision decision{event.rec, event.generation};
+const std::string& CaptureStream::comment_of(const slc_tap_event& event,
+                                             const observe::Names& names) {
+    Decision decision{event.rec, names.generation};
     decision.record.famproto = decision.record.len = 0;
     std::uint32_t parts[sizeof decision / sizeof(std::uint32_t)];
     std::memcpy(parts, &decision, sizeof decision);
@@ -411,19 +413,17 @@ const std::string& CaptureStream::comment_of(const slc_tap_event& event) {
     Comment& comment = comments_[hash >> 26];
     static_assert(std::tuple_size_v<decltype(comments_)> == 64);
     if (comment.text.empty() || std::memcmp(&comment.of, &decision, sizeof decision) != 0)
-        comment = {decision, describe(event)};
+        comment = {decision, describe(event, names)};
     return comment.text;
 }
 
-std::string CaptureStream::describe(const slc_tap_event& event) const {
+std::string CaptureStream::describe(const slc_tap_event& event, const observe::Names& names) {
     const slc_exit_record& record = event.rec;
-    const bool is_former = former_names_ && former_names_->generation == event.generation;
-    const observe::Names& names = is_former ? *former_names_ : *names_;
     std::string out = fmt::format(
         "verdict={} reason={} stage={} generation={}", plan::verdict_label(record.verdict),
         record.reason < SLC_REASON_COUNT ? plan::reason_label(record.reason)
                                          : fmt::format("#{}", record.reason),
-        plan::stage_label(record.stage), event.generation);
+        plan::stage_label(record.stage), names.generation);
     put_word(out, "service", observe::name_in(names.services, record.service));
     put_word(out, "backend", observe::name_in(names.backends, record.member));
     put_word(out, "customer", observe::name_in(names.customers, record.customer));

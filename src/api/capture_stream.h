@@ -29,6 +29,7 @@
 #include "api/query.h"
 #include "api/stream.h"
 #include "control/observation.h"
+#include "observe/decision.h"
 #include "packet/pcapng.h"
 
 namespace sluice::api {
@@ -105,8 +106,8 @@ class CaptureStream : public Stream {
     void put_statistics(const Interface& interface, const slc_tap_count& counts, bool is_first);
     Interface& interface_of(std::uint32_t ifindex);
     std::uint64_t lost_before(const slc_tap_event& event);
-    const std::string& comment_of(const slc_tap_event& event);
-    std::string describe(const slc_tap_event& event) const;
+    const std::string& comment_of(const slc_tap_event& event, const observe::Names& names);
+    static std::string describe(const slc_tap_event& event, const observe::Names& names);
     std::uint64_t unread(const slc_tap_count& counts) const;
     std::uint64_t since_1970_ns(std::uint64_t time_ns) const;
 
@@ -122,8 +123,7 @@ class CaptureStream : public Stream {
     std::int64_t wall_offset_ns_ = 0;  ///< From the clock of the events.
     std::uint64_t read_ = 0;           ///< Packets.
     std::uint32_t generation_ = 0;
-    std::shared_ptr<const observe::Names> names_;
-    std::shared_ptr<const observe::Names> former_names_;
+    observe::NameHistory names_;
     std::unordered_map<std::uint32_t, Interface> interfaces_;  ///< By ifindex.
     std::vector<std::uint64_t> last_numbers_;                  ///< By CPU.
     std::array<Comment, 64> comments_;                         ///< Of recent decisions.

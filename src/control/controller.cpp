@@ -174,6 +174,7 @@ void Controller::on_tick() {
     const std::set<IpAddress> again = std::exchange(live_->unwritten, {});
     for (const IpAddress& address : again) follow_hop(address);
     attach_again();
+    clear_tap();
     watch_tables();
 }
 

@@ -294,6 +294,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     class Capture;
     void take_tap_off(LiveCapture& capture);
     void stop_capture(const std::string& why);
+    void clear_tap();
     void prepare_tap(const Loaded& next);
     void shift_tap();
     kernel::LoadOptions code_options(const config::Config& config) const;

@@ -151,8 +151,8 @@ Result<std::unique_ptr<CaptureSession>> Controller::capture(const CaptureRequest
         "capture");
     const UniqueFd front = SLC_TRY(
         live->tap->load_front(instance_->programs_fd(), kernel::Instance::kTapSlot), "capture");
-    const auto interfaces = request.interfaces.empty() ? instance_->attached() : request.interfaces;
-    SLC_CHECK(instance_->begin_tap(front.get(), live->tap->programs(), interfaces), "capture");
+    SLC_CHECK(instance_->begin_tap(front.get(), live->tap->programs(), request.interfaces),
+              "capture");
     live->controller = this;
     capture_ = live;
     log_event(LogLevel::info, "capture.began", {{"by", request.author}});
@@ -178,6 +178,11 @@ void Controller::take_tap_off(LiveCapture& capture) {
                {"lost", std::to_string(counts.lost)},
                {"why", capture.ended},
                {"error", ended ? "" : ended.error().what}});
+}
+
+/// What a capture that is over could not take off.
+void Controller::clear_tap() {
+    if (!capture_ && instance_ && instance_->has_tap()) (void)instance_->end_tap();
 }
 
 void Controller::stop_capture(const std::string& why) {

@@ -129,7 +129,9 @@ Result<proof::Walk> Controller::walk_now(const Asked& asked) {
         SLC_CHECK(twin.set_server_ids(taker->image.server_ids), "server ids");
         return twin.copy_frags(*state_);
     };
-    const proof::Trace trace = SLC_TRY(proof::trace(twin, request, scene), "run");
+    const auto traced = proof::trace(twin, request, scene);
+    let_go_of_twin(*taker);
+    const proof::Trace trace = SLC_TRY(traced, "run");
     proof::Walk out = proof::walk_of(trace, scene);
     if (asked.ifindex != 0 && !trace.said.by_interface)
         out.assumptions.push_back(
@@ -140,7 +142,6 @@ Result<proof::Walk> Controller::walk_now(const Asked& asked) {
     if (std::find(interfaces.begin(), interfaces.end(), asked.interface) == interfaces.end())
         out.assumptions.push_back("interface: Sluice is not on " + asked.interface +
                                   ": no packet that comes by it takes this way");
-    let_go_of_twin(*taker);
     return out;
 }
 

@@ -48,6 +48,7 @@ std::shared_ptr<const observe::Names> Controller::names() {
     const auto out = std::make_shared<observe::Names>();
     if (live_) {
         out->generation = live_->number;
+        out->pinned = live_->generation->node().generation;
         const auto began = effect_ != Clock::time_point{}
                                ? std::chrono::nanoseconds(effect_.time_since_epoch())
                                : std::chrono::nanoseconds(live_->since);

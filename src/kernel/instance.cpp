@@ -185,6 +185,7 @@ Result<Attachment> Instance::attach(const std::string& interface, AttachMode mod
     XdpLink link = SLC_TRY(attach_xdp(root_program_.get(), interface, mode), "attach");
     SLC_CHECK(make_pin(link.fd.get(), root_pin(link_pin(interface))), "attach " + interface);
     links_.insert_or_assign(interface, std::move(link.fd));
+    SLC_CHECK(put_tap_on(interface), "attach " + interface);
     return link.attachment;
 }
 
@@ -217,12 +218,13 @@ bool Instance::is_attached(const std::string& interface) const {
 
 Result<void> Instance::put_on_links(int program_fd,
                                     const std::vector<std::string>& interfaces) const {
+    Result<void> out;
     for (const auto& interface : interfaces) {
         auto updated = update_xdp(links_.at(interface).get(), program_fd);
-        if (!updated && updated.error().code != Errc::not_found)
-            return fail(std::move(updated).error().in(interface));
+        if (!updated && updated.error().code != Errc::not_found && out)
+            out = fail(std::move(updated).error().in(interface));
     }
-    return {};
+    return out;
 }
 
 Result<std::vector<Instance::Info>> Instance::list(const std::string& bpffs) {

@@ -120,15 +120,18 @@ class Instance {
     // Tap.
 
     /// Sends packets of `interfaces` through `front` for as long as there is a tap: a root program
-    /// that calls slot kTapSlot of programs_fd() for some of them. Errors: not_found for an
-    /// interface that is not attached; conflict while there is a tap or a canary.
+    /// that calls slot kTapSlot of programs_fd() for some of them, and slot 0 where that is empty.
+    /// No interfaces: all, also those that are attached later; an interface that is attached again
+    /// is one as before. Errors: not_found for an interface that is not attached; conflict while
+    /// there is a tap or a canary.
     Result<void> begin_tap(int front_fd, const TapPrograms& tapped,
                            const std::vector<std::string>& interfaces);
     /// The tapped programs of another generation, which has just been swapped to.
     Result<void> move_tap(const TapPrograms& tapped);
-    /// All packets go the plain way again, none is left in the tapped programs. Nothing to end is
-    /// no error.
+    /// No packet goes to tapped programs from its first step on, and none is left in them at its
+    /// end. Nothing to end is no error; what could not be ended is there to be ended again.
     Result<void> end_tap();
+    [[nodiscard]] bool has_tap() const;
     [[nodiscard]] int programs_fd() const { return root_progs_.get(); }
     static constexpr std::uint32_t kTapSlot = 2;
 
@@ -169,9 +172,10 @@ class Instance {
     Result<void> send_tap(int front_fd, const TapPrograms& tapped,
                           const std::vector<std::string>& interfaces);
     Result<void> fill_tap(const TapPrograms& tapped);
+    Result<void> put_tap_on(const std::string& interface) const;
 
     Result<Attachment> adopt(const std::string& interface, std::uint32_t ifindex);
-    /// Those whose device is gone are passed over.
+    /// All that can be; the first error. Those whose device is gone are passed over.
     Result<void> put_on_links(int program_fd, const std::vector<std::string>& interfaces) const;
 
     InstructionSet isa_ = InstructionSet::v3;
@@ -179,6 +183,8 @@ class Instance {
     UniqueFd lock_;
     UniqueFd root_program_;
     UniqueFd root_progs_;
+    UniqueFd tap_front_;                        ///< While there is a tap of this process.
+    std::vector<std::string> tap_interfaces_;  ///< Empty: all.
     bool is_new_ = false;
     std::map<std::string, UniqueFd> links_;
 };

@@ -6,9 +6,11 @@
 /// the next open().
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "kernel/bpffs.h"
@@ -41,9 +43,24 @@ Result<void> Instance::begin_tap(int front_fd, const TapPrograms& tapped,
     for (const auto& interface : interfaces)
         if (!is_attached(interface))
             return fail(Errc::not_found, "interface " + interface + " is not attached");
-    auto sent = send_tap(front_fd, tapped, interfaces);
+    tap_front_.reset(::fcntl(front_fd, F_DUPFD_CLOEXEC, 0));
+    tap_interfaces_ = interfaces;
+    auto sent = send_tap(front_fd, tapped, interfaces.empty() ? attached() : interfaces);
     if (!sent) (void)end_tap();
     return sent;
+}
+
+/// An interface that was attached anew has the plain root program.
+Result<void> Instance::put_tap_on(const std::string& interface) const {
+    if (!tap_front_.valid()) return {};
+    const bool is_asked_for =
+        tap_interfaces_.empty() || std::find(tap_interfaces_.begin(), tap_interfaces_.end(),
+                                             interface) != tap_interfaces_.end();
+    return is_asked_for ? put_on_links(tap_front_.get(), {interface}) : Result<void>();
+}
+
+bool Instance::has_tap() const {
+    return exists(path_ + kDirectory);
 }
 
 Result<void> Instance::send_tap(int front_fd, const TapPrograms& tapped,
@@ -75,15 +92,17 @@ Result<void> Instance::move_tap(const TapPrograms& tapped) {
     return fill_tap(tapped);
 }
 
+/// With slot 2 empty the front sends everything to slot 0: whatever fails behind that, packets are
+/// where they belong.
 Result<void> Instance::end_tap() {
-    if (!exists(path_ + kDirectory)) return {};
-    SLC_CHECK(put_on_links(root_program_.get(), attached()), "end tap");
-    (void)wait_for_packets();
+    tap_front_.reset();
+    if (!has_tap()) return {};
     const std::uint32_t slot = kTapSlot;
     const int emptied = ::bpf_map_delete_elem(root_progs_.get(), &slot);
     const int saved = errno;
     if (emptied != 0 && saved != ENOENT && saved != E2BIG)
         return fail(sys_error(saved, "end tap: empty its slot"));
+    SLC_CHECK(put_on_links(root_program_.get(), attached()), "end tap");
     (void)wait_for_packets();
     return remove_pins(path_ + kDirectory);
 }

@@ -157,6 +157,18 @@ const Names* NameHistory::at(std::uint64_t time_ns) const {
     return nullptr;
 }
 
+const Names* NameHistory::of(std::uint32_t pinned, std::uint64_t time_ns) const {
+    const Names* oldest = nullptr;
+    for (auto names = kept_.rbegin(); names != kept_.rend(); ++names) {
+        if ((*names)->pinned != pinned) continue;
+        if ((*names)->since_ns <= time_ns) return names->get();
+        oldest = names->get();
+    }
+    if (oldest != nullptr) return oldest;
+    const Names* then = at(time_ns);
+    return then != nullptr ? then : newest();
+}
+
 Decision decision_of(const slc_sample& sample, std::uint32_t cpu, const NameHistory& names,
                      std::int64_t wall_offset_ns) {
     static const Names kNone;

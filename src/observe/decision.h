@@ -51,13 +51,16 @@ class NameHistory {
     void take(std::shared_ptr<const Names> names);
     /// In force at `time_ns` (CLOCK_MONOTONIC); nullptr: before all that are known.
     [[nodiscard]] const Names* at(std::uint64_t time_ns) const;
+    /// The same among those whose programs call themselves `pinned`, or the oldest of them; where
+    /// there is none, at(time_ns), else the newest.
+    [[nodiscard]] const Names* of(std::uint32_t pinned, std::uint64_t time_ns) const;
     /// The newest; null before the first.
     [[nodiscard]] const Names* newest() const {
         return kept_.empty() ? nullptr : kept_.back().get();
     }
 
  private:
-    static constexpr std::size_t kKept = 4;
+    static constexpr std::size_t kKept = 8;
     std::vector<std::shared_ptr<const Names>> kept_;
 };
 

@@ -15,6 +15,7 @@ namespace sluice::observe {
 
 struct Names {
     std::uint32_t generation = 0;
+    std::uint32_t pinned = 0;    ///< As its programs call it: several generations may share them.
     std::uint64_t since_ns = 0;  ///< CLOCK_MONOTONIC: packets went through it from here on.
     std::unordered_map<std::uint32_t, std::string> services;
     std::unordered_map<std::uint32_t, std::string> backends;  ///< "web/10.0.0.5", by member id.

@@ -144,7 +144,7 @@ TEST(CaptureStream, a_packet_is_there_as_received_and_as_sent_under_one_number) 
 TEST(CaptureStream, a_comment_says_what_is_known_and_nothing_else) {
     Rig rig(at_entry());
     observe::Names& names = *rig.tap->names;
-    names.generation = 7;
+    names.generation = names.pinned = 7;
     names.services[4] = "web";
     names.backends[5] = "web/10.0.0.5";
     names.customers[6] = "acme";
@@ -169,15 +169,39 @@ TEST(CaptureStream, a_comment_says_what_is_known_and_nothing_else) {
     EXPECT_EQ(rig.packets[1].head.xdp_action, 2u);
 }
 
+TEST(CaptureStream, an_apply_in_place_has_new_names_for_the_same_programs) {
+    Rig rig(at_entry());
+    rig.tap->names->generation = rig.tap->names->pinned = 6;
+    rig.tap->names->services[4] = "former";
+    rig.step();
+    rig.tap->names = std::make_shared<observe::Names>();
+    rig.tap->names->generation = 7;
+    rig.tap->names->pinned = 6;
+    rig.tap->names->since_ns = 1000;
+    rig.tap->names->services[4] = "web";
+    for (const std::uint64_t time_ns : {500u, 1500u}) {
+        slc_tap_event& event = rig.tap->add(kSyn).event;
+        event.rec.service = 4;
+        event.generation = 6;
+        event.time_ns = time_ns;
+    }
+    rig.step();
+    ASSERT_EQ(rig.packets.size(), 2u);
+    EXPECT_TRUE(rig.packets[0].comment.ends_with("generation=6 service=former"))
+        << rig.packets[0].comment;
+    EXPECT_TRUE(rig.packets[1].comment.ends_with("generation=7 service=web previous_generation=6"))
+        << rig.packets[1].comment;
+}
+
 TEST(CaptureStream, a_change_of_the_generation_is_told_once_and_keeps_the_names_of_both) {
     Rig rig(at_entry());
-    rig.tap->names->generation = 7;
+    rig.tap->names->generation = rig.tap->names->pinned = 7;
     rig.tap->names->services[4] = "web";
     rig.tap->add(kSyn).event.rec.service = 4;
     rig.step();
     // Of two packets of a swap the second one was decided before.
     rig.tap->names = std::make_shared<observe::Names>();
-    rig.tap->names->generation = 8;
+    rig.tap->names->generation = rig.tap->names->pinned = 8;
     rig.tap->names->services[4] = "other";
     for (const std::uint32_t generation : {8u, 7u, 8u, 8u}) {
         slc_tap_event& event = rig.tap->add(kSyn).event;

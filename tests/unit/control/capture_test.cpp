@@ -207,6 +207,33 @@ TEST_F(CaptureTest, goes_on_through_a_swap) {
     EXPECT_EQ(session->ended(), "");
 }
 
+TEST_F(CaptureTest, names_what_an_apply_in_place_has_added) {
+    const auto session = begin({});
+    ASSERT_TRUE(session);
+    write(kHead + service("web", "10.0.0.5, 10.0.0.6"));
+    ASSERT_TRUE(controller_->apply_file());
+    ASSERT_EQ(controller_->summary().generation, 2u);
+    send(kForwarded);
+    const auto seen = read(*session, 1);
+    ASSERT_EQ(seen.size(), 1u);
+    const auto names = session->names();
+    EXPECT_EQ(names->generation, 2u);
+    EXPECT_EQ(names->pinned, seen[0].event.generation) << "the same programs, in place";
+    EXPECT_GT(names->since_ns, 0u);
+}
+
+TEST_F(CaptureTest, sees_an_interface_that_was_made_again) {
+    const auto session = begin({});
+    ASSERT_TRUE(session);
+    network_.run("ip link del eth0");
+    network_.run("ip link add eth0 type veth peer name peer0 && ip link set eth0 up");
+    network_.run("ip link set peer0 up");
+    controller_->on_tick();
+    ASSERT_TRUE(controller_->status().interfaces.at(0).attached);
+    send(kDropped);
+    EXPECT_EQ(read(*session, 1).size(), 1u);
+}
+
 TEST_F(CaptureTest, leaves_the_data_plane_as_it_was) {
     const std::string tap = options_.bpffs + "/test/tap";
     {
