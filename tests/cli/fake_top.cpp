@@ -36,8 +36,8 @@ void move_on(MetricsSource& source, std::uint64_t seconds, bool crowded) {
         std::size_t{SLC_REASON_FORWARDED} * SLC_FAMPROTO_COUNT + SLC_FAMPROTO_IP4_TCP;
     const auto no_port =
         std::size_t{SLC_REASON_NO_SUCH_PORT} * SLC_FAMPROTO_COUNT + SLC_FAMPROTO_IP4_TCP;
-    add(source.reasons[row(SLC_REASON_FORWARDED)], 1500 * seconds, 1000);
-    add(source.reasons[row(SLC_REASON_NO_SUCH_PORT)], 30 * seconds, 60);
+    add(source.reasons[forwarded], 1500 * seconds, 1000);
+    add(source.reasons[no_port], 30 * seconds, 60);
     source.services[0].counts.packets += 1200 * seconds;
     source.services[0].counts.bytes += 1'200'000 * seconds;
     source.services[1].counts.packets += 330 * seconds;
