@@ -143,7 +143,7 @@ std::string Steps::prefix_text() const {
         for (const auto& each : scene_.config.protected_prefixes) take(each.prefix);
     else
         for (const auto& each : scene_.config.services) take(each.vip);
-    return best != nullptr ? best->text() : in_.destination.text();
+    return best == nullptr || best->is_host() ? in_.destination.text() : best->text();
 }
 
 void Steps::destination() {
@@ -159,7 +159,7 @@ void Steps::destination() {
                     fmt::format("{} is no VIP; it lies in protected prefix {}", address, prefix));
     std::string text = is_host ? address + " is a VIP"
                                : fmt::format("{} lies in the VIP prefix {}", address, prefix);
-    if (service_ == nullptr && rec_.stage == SLC_STAGE_SERVICE) {
+    if (service_ == nullptr && rec_.stage == SLC_STAGE_SERVICE && !is_recalled()) {
         text += in_.ports ? fmt::format("; no service of it takes {} port {}",
                                         protocol_name(in_.protocol), in_.ports->destination)
                           : fmt::format("; no service takes {}", protocol_name(in_.protocol));

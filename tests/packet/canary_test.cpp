@@ -10,6 +10,7 @@
 #include <random>
 
 #include "kernel/bpf_object.h"
+#include "kernel/canary_client.h"
 #include "sluice/hash.h"
 #include "tests/packet/harness.h"
 
@@ -41,6 +42,7 @@ class CanaryRoot {
         slc_canary constants{};
         std::copy(std::begin(kKey), std::end(kKey), constants.key);
         constants.share = static_cast<slc_u64>(share * static_cast<double>(kWhole));
+        out.share_ = constants.share;
         SLC_CHECK(out.object_.set_constants(".rodata.canary", &constants, sizeof constants),
                   "root");
         SLC_CHECK(out.object_.load(), "root");
@@ -57,17 +59,23 @@ class CanaryRoot {
         programs_.push_back(UniqueFd(::dup(fd)));
         return {};
     }
-    void empty(std::uint32_t slot) const {
+    void empty(std::uint32_t slot) {
+        is_whole_ = false;
         (void)::bpf_map_delete_elem(object_.map_fd("slc_root_progs"), &slot);
     }
 
-    /// The slot that the frame went to; -1: to none.
+    /// The slot that the frame went to; -1: to none. User space says the same of it.
     [[nodiscard]] int slot_of(const Bytes& frame) const {
         const auto run = test_run(object_.program_fd("slc_root_canary"), frame);
         EXPECT_TRUE(run) << run.error().what;
         if (!run) return -2;
         EXPECT_EQ(run->frame, frame);
-        return run->verdict == Verdict::tx ? 1 : run->verdict == Verdict::drop ? 0 : -1;
+        const int slot = run->verdict == Verdict::tx ? 1 : run->verdict == Verdict::drop ? 0 : -1;
+        if (is_whole_) {
+            const auto hash = kernel::canary_client_hash(frame, kKey);
+            EXPECT_EQ(slot == 1, share_ >= kWhole || (hash && *hash < share_));
+        }
+        return slot;
     }
     [[nodiscard]] int slot_of(const Packet& packet) const { return slot_of(packet.bytes()); }
 
@@ -84,6 +92,8 @@ class CanaryRoot {
     explicit CanaryRoot(kernel::BpfObject object) : object_(std::move(object)) {}
     kernel::BpfObject object_;
     std::vector<UniqueFd> programs_;
+    slc_u64 share_ = 0;
+    bool is_whole_ = true;  ///< Both slots are filled.
 };
 
 CanaryRoot canary(double share) {
@@ -285,7 +295,7 @@ TEST(Canary, WhatHasNoClientStaysUnlessTheCanaryTakesAll) {
 }
 
 TEST(Canary, AnEmptySlotFallsBackToTheLiveOneAndThenToLinux) {
-    const CanaryRoot root = canary(1);
+    CanaryRoot root = canary(1);
     const Packet packet = eth() / ip4() / tcp() / payload(5000);
     EXPECT_EQ(root.slot_of(packet), 1);
     root.empty(1);

@@ -136,7 +136,12 @@ namespace {
 
 /// Rows that are about a limit of rate which has been reached. An explanation says of them what the
 /// packet would find before, and names that it does.
-constexpr const char* kOfRate[] = {"none"};
+constexpr const char* kOfRate[] = {
+    "second_ping_at_one_a_second",
+    "second_ping_of_ipv6_at_one_a_second",
+    "second_answer_at_one_a_second",
+    "second_answer_of_ipv6_at_one_a_second",
+};
 
 proof::WalkScene scene_of(const Bench& bench) {
     const auto& image = bench.image();

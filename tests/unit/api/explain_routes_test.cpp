@@ -28,7 +28,7 @@ struct Case {
 const Case kCases[] = {
     {"notation", "POST", kSyn, 200},
     {"bytes", "POST",
-     R"({"packet": "450000280001000040062bcfc6336407c000020a04d201bb00000000000000005002)"
+     R"({"packet": "450000280001000040068e8ac6336407c000020a04d201bb00000000000000005002)"
      R"(00ff00000000"})",
      200},
     {"interface", "POST", R"({"packet": "ether 0x0806", "interface": "eth1"})", 200},

@@ -17,7 +17,7 @@ struct Case {
 
 constexpr const char* kSyn = "tcp 198.51.100.7:1234 > 192.0.2.10:443 syn";
 constexpr const char* kIp =
-    "450000280001000040062bcfc6336407c000020a04d201bb0000000000000000500200ff00000000";
+    "450000280001000040068e8ac6336407c000020a04d201bb0000000000000000500200ff00000000";
 const std::string kEthernet = "0200000000020200000000010800";
 
 const std::vector<Case> kCases = {
@@ -26,21 +26,21 @@ const std::vector<Case> kCases = {
     {"whole_frame", kEthernet + kIp, kSyn},
     {"ip_packet", kIp, kSyn},
     {"with_blanks_and_line_ends",
-     "4500 0028 0001 0000 4006 2bcf c633 6407\nc000 020a 04d2 01bb 0000 0000 0000 0000\n"
+     "4500 0028 0001 0000 4006 8e8a c633 6407\nc000 020a 04d2 01bb 0000 0000 0000 0000\n"
      "5002 00ff 0000 0000\n",
      kSyn},
     {"with_colons",
-     "45:00:00:28:00:01:00:00:40:06:2b:cf:c6:33:64:07:c0:00:02:0a:04:d2:01:bb:00:00:00:00:00:00:00:"
+     "45:00:00:28:00:01:00:00:40:06:8e:8a:c6:33:64:07:c0:00:02:0a:04:d2:01:bb:00:00:00:00:00:00:00:"
      "00:50:02:00:ff:00:00:00:00",
      kSyn},
     {"dump_of_tcpdump",
-     "\t0x0000:  4500 0028 0001 0000 4006 2bcf c633 6407\n"
+     "\t0x0000:  4500 0028 0001 0000 4006 8e8a c633 6407\n"
      "\t0x0010:  c000 020a 04d2 01bb 0000 0000 0000 0000\n"
      "\t0x0020:  5002 00ff 0000 0000\n",
      kSyn},
     {"behind_0x", std::string("0x") + kIp, kSyn},
     {"capital_letters",
-     "450000280001000040062BCFC6336407C000020A04D201BB0000000000000000500200FF00000000", kSyn},
+     "450000280001000040068E8AC6336407C000020A04D201BB0000000000000000500200FF00000000", kSyn},
     {"tagged_frame",
      "02000000000202000000000181000"
      "00a0800" +
@@ -51,7 +51,7 @@ const std::vector<Case> kCases = {
      "0"
      "0000000000500200ff00000000",
      "tcp [2001:db8::7]:1234 > [2001:db8:a::10]:443 syn"},
-    {"not_ip", kEthernet.substr(0, 24) + "0806" + std::string(56, '0'), "ether 0x0806 len=28"},
+    {"not_ip", kEthernet.substr(0, 24) + "0806" + std::string(56, '0'), "ether 0x0806 data=" + std::string(56, '0')},
 };
 
 class Pasted : public testing::TestWithParam<Case> {};
@@ -78,7 +78,7 @@ TEST(Pasted, frame_whose_mac_reads_like_ip_is_a_frame) {
 
 TEST(Pasted, faulty_packets_are_told) {
     const std::pair<std::string, std::string> cases[] = {
-        {"450000280001000040062bcfc6336", "an odd number of hexadecimal digits"},
+        {"450000280001000040068e8ac6336", "an odd number of hexadecimal digits"},
         {"tcp 198.51.100.7:1234 > 192.0.2.10:443 sny", "'sny' is nothing that tcp has"},
         {"4500002800", ""},
         {"", ""},

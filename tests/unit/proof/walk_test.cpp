@@ -26,7 +26,7 @@ services:
   - {name: all, vip: 198.18.0.0/16, protocol: tcp, port: any, forward: l2, group: web}
   - {name: here, vip: 192.0.2.12, protocol: tcp, port: 22, forward: local}
   - {name: named, vip: 192.0.2.13, protocol: tcp, port: 443, forward: ipip, group: ids,
-     routing: {by: tcp-server-id}}
+     route_by: tcp-server-id}
 )";
 constexpr const char* kSyn = "tcp 198.51.100.7:1234 > 192.0.2.10:443 syn";
 enum Service : std::uint32_t { kNone, kWeb, kMany, kAll, kHere, kNamed };
@@ -251,6 +251,11 @@ std::vector<Case> slot_cases() {
           "pick: the flow is not remembered: it goes to web/10.0.0.5, because its place in the "
           "flow table is full",
           kOut}},
+    };
+}
+
+std::vector<Case> refusal_cases() {
+    return {
         {"held",
          forwarded(kWeb, kFive, SLC_SLOT_MAKE(kSix, kFive, kOpen | SLC_SLOT_HELD),
                    SLC_REASON_FORWARDED_PREVIOUS)
@@ -320,8 +325,9 @@ std::vector<Case> id_cases() {
     };
 }
 
-std::vector<Case> rare_cases() {
-    const std::string steady = "it is web/10.0.0.5's and steady: no remembered flow is looked for";
+const std::string kSteady = "it is web/10.0.0.5's and steady: no remembered flow is looked for";
+
+std::vector<Case> way_cases() {
     return {
         {"range_of_ports",
          Said("udp 198.51.100.7:1234 > 192.0.2.10:8010 len=4")
@@ -331,7 +337,7 @@ std::vector<Case> rare_cases() {
              .header(1500, 24),
          {"parse: Ethernet, IPv4, UDP: 32 bytes of IP in a frame of 46", kVip,
           "service: UDP port 8010 is service many, by its range of ports, 8000-8099",
-          kSlot + steady,
+          kSlot + kSteady,
           "forward: to web/10.0.0.5 by GRE: 24 bytes of outer header; out of eth1 to "
           "00:00:00:00:00:02; 56 bytes, of which eth1 takes 1500"}},
         {"prefix_and_any_port",
@@ -341,7 +347,7 @@ std::vector<Case> rare_cases() {
              .slot(SLC_SLOT_MAKE(kFive, 0, 0))
              .header(1500, 0, SLC_TEMPLATE_L2),
          {kParse, "service: 198.18.1.2 lies in the VIP prefix 198.18.0.0/16",
-          "service: TCP port 9 is service all, by any port", kSlot + steady,
+          "service: TCP port 9 is service all, by any port", kSlot + kSteady,
           "forward: to web/10.0.0.5 by L2: a new Ethernet header, the IP packet as it is; out of "
           "eth1 to 00:00:00:00:00:02; 40 bytes, of which eth1 takes 1500"}},
         {"local_service",
@@ -360,11 +366,16 @@ std::vector<Case> rare_cases() {
              .through({kTooBig})
              .header(1500, 20),
          {"parse: Ethernet, IPv4, TCP: 1500 bytes of IP in a frame of 1514", kVip, kPort,
-          kSlot + steady,
+          kSlot + kSteady,
           "forward: to web/10.0.0.5 by IP in IP: 20 bytes of outer header; out of eth1 to "
           "00:00:00:00:00:02; 1520 bytes are too many, of which eth1 takes 1500",
           "too_big: 198.51.100.7 is told that at most 1480 bytes fit, by ICMP fragmentation needed "
           "from 192.0.2.10"}},
+    };
+}
+
+std::vector<Case> fragment_cases() {
+    return {
         {"echo",
          Said("icmp 198.51.100.7 > 192.0.2.10 echo-request")
              .left(SLC_VERDICT_TX, SLC_STAGE_ICMP, SLC_REASON_ECHO_REPLIED)
@@ -392,6 +403,11 @@ std::vector<Case> rare_cases() {
          {"parse: Ethernet, IPv4, UDP, a fragment at 1480: 28 bytes of IP in a frame of 42", kVip,
           "frag: a later fragment of packet 9 of 198.51.100.7, whose first one is not "
           "remembered"}},
+    };
+}
+
+std::vector<Case> rare_cases() {
+    return {
         {"icmp_error_about_a_flow",
          Said("icmp 203.0.113.1 > 192.0.2.10 time-exceeded of ( tcp 192.0.2.10:443 > "
               "198.51.100.7:1234 )")
@@ -405,7 +421,7 @@ std::vector<Case> rare_cases() {
           "service: the quoted packet is service web, by that very port",
           "pick: the 5-tuple, read backwards, hashes to 123456789abcdef0, slot 17 of 256 in the "
           "maglev ring of group web; " +
-              steady,
+              kSteady,
           "forward: web/10.0.0.5 cannot be reached: no neighbour"}},
         {"extension_headers",
          Said("tcp [2001:db8::7]:1234 > [2001:db8:a::10]:443 syn ext=hop-by-hop,destination")
@@ -429,7 +445,8 @@ std::vector<Case> rare_cases() {
 
 std::vector<Case> all_cases() {
     std::vector<Case> out = early_cases();
-    for (auto more : {slot_cases(), id_cases(), rare_cases()})
+    for (const auto& more :
+         {slot_cases(), refusal_cases(), id_cases(), way_cases(), fragment_cases(), rare_cases()})
         out.insert(out.end(), more.begin(), more.end());
     return out;
 }
