@@ -28,8 +28,10 @@ using node::TuningStep;
 /// Those that were named, else those of the node's configuration.
 Result<std::vector<std::string>> chosen_interfaces(const Options& options) {
     if (!options.interfaces.empty()) return options.interfaces;
-    const std::string text = SLC_TRY(config::read_file(options.config_file), "configuration");
-    const config::ParseOutcome outcome = config::parse(text, options.config_file);
+    const auto text = config::read_file(options.config_file);
+    if (!text)
+        return fail(Error(text.error()).advise("--interface names one without a configuration"));
+    const config::ParseOutcome outcome = config::parse(*text, options.config_file);
     if (!outcome.ok())
         return fail(Errc::invalid, fmt::format("{} has errors", options.config_file),
                     "sluice config check shows them; --interface does without the file");

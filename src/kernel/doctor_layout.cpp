@@ -87,10 +87,19 @@ void judge_hash(Findings& out, const InterfaceFacts& facts) {
                                          : "its key is not symmetric");
 }
 
-/// CPU by the queues whose interrupts go there and nowhere else.
-std::map<std::uint32_t, std::uint32_t> queues_by_cpu(const NicLayout& layout) {
+/// Of the queues in use: a driver may have interrupts ready for more.
+std::map<std::uint32_t, QueueInterrupt> used_interrupts(const InterfaceFacts& facts) {
+    std::map<std::uint32_t, QueueInterrupt> out = facts.layout.interrupts;
+    if (facts.rx_queues)
+        std::erase_if(out, [&](const auto& entry) { return entry.first >= *facts.rx_queues; });
+    return out;
+}
+
+/// Queues by the CPU that their interrupts go to, where it is one.
+std::map<std::uint32_t, std::uint32_t> queues_by_cpu(
+    const std::map<std::uint32_t, QueueInterrupt>& interrupts) {
     std::map<std::uint32_t, std::uint32_t> out;
-    for (const auto& [queue, interrupt] : layout.interrupts) {
+    for (const auto& [queue, interrupt] : interrupts) {
         const CpuList& cpus = interrupt.effective.empty() ? interrupt.allowed : interrupt.effective;
         if (cpus.size() == 1) ++out[cpus.front()];
     }
@@ -98,9 +107,9 @@ std::map<std::uint32_t, std::uint32_t> queues_by_cpu(const NicLayout& layout) {
 }
 
 void judge_interrupts(Findings& out, const InterfaceFacts& facts, const MachineLayout& machine) {
-    const auto& interrupts = facts.layout.interrupts;
+    const auto interrupts = used_interrupts(facts);
     if (interrupts.empty()) return;
-    const auto by_cpu = queues_by_cpu(facts.layout);
+    const auto by_cpu = queues_by_cpu(interrupts);
     const CpuList& near = machine.near(facts.layout.numa_node);
     const auto fullest =
         std::max_element(by_cpu.begin(), by_cpu.end(),
@@ -114,7 +123,9 @@ void judge_interrupts(Findings& out, const InterfaceFacts& facts, const MachineL
                 kTune);
     else
         out.ok("interface.interrupts",
-               fmt::format("{} receive queues, on {} CPUs", interrupts.size(), by_cpu.size()));
+               fmt::format("interrupts of {} receive queue{}, on {} CPU{}", interrupts.size(),
+                           interrupts.size() == 1 ? "" : "s", by_cpu.size(),
+                           by_cpu.size() == 1 ? "" : "s"));
     if (!facts.layout.numa_node || machine.numa.size() < 2) return;
     const auto far = std::count_if(by_cpu.begin(), by_cpu.end(), [&](const auto& entry) {
         return std::find(near.begin(), near.end(), entry.first) == near.end();

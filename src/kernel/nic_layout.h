@@ -19,7 +19,7 @@ namespace sluice::kernel {
 
 using CpuList = std::vector<std::uint32_t>;
 
-/// "0-3,8" and back. Errc::invalid for anything else.
+/// "0-3,8" and back. Errc::invalid with the end of a sentence that begins with the text.
 Result<CpuList> parse_cpu_list(std::string_view text);
 std::string text_of(const CpuList& cpus);
 

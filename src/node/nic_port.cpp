@@ -159,7 +159,7 @@ Result<std::vector<TunedNic>> read_nics(const std::vector<std::string>& interfac
         for (TunedNic& nic : out) {
             if (loss.interface != nic.name) continue;
             if (loss.counter == "rx_missed") nic.rx_lost += loss.packets;
-            if (loss.layer == LossLayer::xdp || loss.counter == "tx_dropped")
+            if (loss.counter == "rx_xdp_tx_errors" || loss.counter == "tx_xdp_errors")
                 nic.tx_lost += loss.packets;
         }
     return out;

@@ -182,8 +182,9 @@ class Planner {
             wanted.tx = std::min(std::max(count, 1u), channels->max_tx);
         }
         if (wish_.queues == 0 && count < cpus_.size())
-            plan_.notes.push_back(
-                fmt::format("{} queues for {} CPUs: it has no more", count, cpus_.size()));
+            plan_.notes.push_back(fmt::format(
+                "{} for {} CPUs: it has no more",
+                count == 1 ? "one queue" : fmt::format("{} queues", count), cpus_.size()));
         const bool may = add(
             {.setting = "channels",
              .present = text_of(*channels),
@@ -314,8 +315,15 @@ TuningPlan plan_tuning(const TunedNic& nic, const kernel::MachineLayout& machine
 }
 
 std::string text_of(const Channels& channels) {
-    return fmt::format("rx {} tx {} other {} combined {}", channels.rx, channels.tx, channels.other,
-                       channels.combined);
+    std::string out;
+    const auto add = [&out](const char* name, std::uint32_t count) {
+        if (count > 0) out += fmt::format("{}{} {}", out.empty() ? "" : " ", name, count);
+    };
+    add("rx", channels.rx);
+    add("tx", channels.tx);
+    add("other", channels.other);
+    add("combined", channels.combined);
+    return out.empty() ? "none" : out;
 }
 
 std::string text_of(const RingSizes& rings) {
@@ -330,6 +338,7 @@ std::string text_of(const std::vector<std::uint32_t>& table, std::uint32_t queue
 
 Result<Channels> parse_channels(const std::string& text) {
     Channels out;
+    if (text == "none") return out;
     SLC_CHECK(
         parse_pairs(
             text,

@@ -9,7 +9,7 @@
 ///
 ///   feature rx-lro   on | off
 ///   spread           equal | 0,1,0,1,...           receive queue by hash
-///   channels         rx 0 tx 0 other 1 combined 8  queues
+///   channels         other 1 combined 8            queues, without those that there are none of
 ///   rings            rx 1024 tx 1024               descriptors of each queue
 ///   hash udp4        sdfn                          fields, as ethtool's rx-flow-hash
 ///   affinity 3       0-3                           CPUs of receive queue 3's interrupt

@@ -334,6 +334,14 @@ const LayoutCase kLayoutCases[] = {
          },
      .want = {"interface.interrupts", "eth0", CheckStatus::warn,
               "3 receive queues interrupt CPU 0, others are free", kTune}},
+    {.name = "interrupts_that_wait_for_queues_that_are_not_in_use",
+     .change =
+         [](auto& nic, auto&) {
+             nic.rx_queues = 2;
+             nic.layout.interrupts[2].effective = {0};
+         },
+     .want = {"interface.interrupts", "eth0", CheckStatus::ok,
+              "interrupts of 2 receive queues, on 2 CPUs", ""}},
     {.name = "interrupts_on_another_node_than_the_nic",
      .change =
          [](auto& nic, auto& kernel) {
