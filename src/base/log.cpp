@@ -174,12 +174,14 @@ void log_also_to(LogSink sink) {
 void log_event(LogLevel level, std::string_view event, std::span<const LogField> fields) {
     Logger& log = logger();
     const std::lock_guard lock(log.mutex);
-    if (log.also && level >= LogLevel::info) log.also(level, event, fields);
-    if (level < log.level) return;
+    const bool is_kept = log.also && level >= LogLevel::info;
+    if (!is_kept && level < log.level) return;
     const auto [admitted, suppressed] = admit(log, event);
     if (!admitted) return;
     std::vector<LogField> all(fields.begin(), fields.end());
     if (suppressed > 0) all.push_back({"suppressed", std::to_string(suppressed)});
+    if (is_kept) log.also(level, event, all);
+    if (level < log.level) return;
     if (log.sink) {
         log.sink(level, event, all);
         return;

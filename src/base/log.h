@@ -37,8 +37,9 @@ using LogSink = std::function<void(LogLevel, std::string_view event, std::span<c
 void log_setup(LogFormat format, LogLevel level);
 /// An empty sink means standard error again.
 void log_to(LogSink sink);
-/// What keeps events beside the log (observe/event_log.h): it gets each of level info and above,
-/// whatever is written and however often it is said. It must not log. An empty one: nobody.
+/// What keeps events beside the log (observe/event_log.h): it gets those of level info and above,
+/// whatever level is written, and as often as they may be said: what many repeat must not push out
+/// what was said once. It must not log. An empty one: nobody.
 void log_also_to(LogSink sink);
 void log_event(LogLevel level, std::string_view event, std::span<const LogField> fields);
 

@@ -3,7 +3,7 @@
 
 /// The last events of the daemon's log, for the API's stream and `sluice events`. Numbers go up by
 /// one for each, so that a reader who comes back says the last it saw, and is told what it missed.
-/// It is fed by base/log.h (log_also_to), before that limits repetition. Bounded: the newest
+/// It is fed by base/log.h (log_also_to), which limits repetition. Bounded: the newest
 /// kEventsKept, and of a value kMaxEventValue bytes. Not thread-safe: the daemon's event loop owns
 /// it, and all that logs runs there.
 
