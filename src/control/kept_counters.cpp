@@ -2,55 +2,48 @@
 #include "control/kept_counters.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
-
-#include "base/unique_fd.h"
 
 namespace sluice::control {
 
 Result<KeptCounters> KeptCounters::open(const std::string& path) {
     const std::string step = "counters in " + path;
-    const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
-    int saved_errno = errno;
-    if (!fd.valid()) return fail(sys_error(saved_errno, "open").in(step));
-    if (::ftruncate(fd.get(), sizeof(File)) != 0) {
-        saved_errno = errno;
-        return fail(sys_error(saved_errno, "make room").in(step));
-    }
-    void* memory = ::mmap(nullptr, sizeof(File), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-    saved_errno = errno;
-    if (memory == MAP_FAILED) return fail(sys_error(saved_errno, "map").in(step));
     KeptCounters out;
-    out.file_ = static_cast<File*>(memory);
-    if (out.file_->magic != kMagic) *out.file_ = {kMagic, {}};
+    out.fd_ = UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
+    int saved_errno = errno;
+    if (!out.fd_.valid()) return fail(sys_error(saved_errno, "open").in(step));
+    File read{};
+    const ssize_t len = ::pread(out.fd_.get(), &read, sizeof read, 0);
+    saved_errno = errno;
+    if (len < 0) return fail(sys_error(saved_errno, "read").in(step));
+    if (len == sizeof read && read.magic == kMagic) {
+        out.file_ = read;
+        return out;
+    }
+    saved_errno = out.write();
+    if (saved_errno != 0) return fail(sys_error(saved_errno, "make room").in(step));
     return out;
 }
 
-KeptCounters::KeptCounters(KeptCounters&& other) noexcept
-    : own_(other.own_), file_(std::exchange(other.file_, nullptr)), folded_(other.folded_) {}
-
-KeptCounters& KeptCounters::operator=(KeptCounters&& other) noexcept {
-    if (this == &other) return *this;
-    if (file_ != nullptr) ::munmap(file_, sizeof(File));
-    own_ = other.own_;
-    file_ = std::exchange(other.file_, nullptr);
-    folded_ = other.folded_;
-    return *this;
-}
-
-KeptCounters::~KeptCounters() {
-    if (file_ != nullptr) ::munmap(file_, sizeof(File));
+int KeptCounters::write() {
+    const ssize_t len = ::pwrite(fd_.get(), &file_, sizeof file_, 0);
+    const int saved_errno = len < 0 ? errno : ENOSPC;
+    is_written_ = len == sizeof file_;
+    return is_written_ ? 0 : saved_errno;
 }
 
 std::uint64_t KeptCounters::fold(Kept which, std::uint64_t own) {
     const auto at = static_cast<std::size_t>(which);
-    std::uint64_t& total = (file_ != nullptr ? *file_ : own_).total[at];
-    if (own > folded_[at]) total += own - folded_[at];
+    if (own > folded_[at]) {
+        file_.total[at] += own - folded_[at];
+        is_written_ = false;
+    }
     folded_[at] = own;
-    return total;
+    // What a full disk does not take is tried again with the next.
+    if (fd_.valid() && !is_written_) (void)write();
+    return file_.total[at];
 }
 
 }  // namespace sluice::control

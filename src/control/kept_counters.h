@@ -2,15 +2,16 @@
 #pragma once
 
 /// Counters of the daemon itself, which begin anew with each process, made to go on: totals are
-/// kept in a small file that is mapped, so that a killed daemon has lost none of what was folded
-/// in. Where the file cannot be had they begin anew with the process.
+/// written to a small file as they are folded in, so that a killed daemon has lost none of them.
+/// Where the file cannot be had they begin anew with the process. It is not mapped: on a full disk,
+/// or when somebody cuts it short, a write fails, where memory would end the process.
 
 #include <array>
 #include <cstdint>
 #include <string>
-#include <utility>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace sluice::control {
 
@@ -29,9 +30,6 @@ class KeptCounters {
     KeptCounters() = default;
     /// Makes the file when there is none. A file of another layout begins anew.
     static Result<KeptCounters> open(const std::string& path);
-    KeptCounters(KeptCounters&& other) noexcept;
-    KeptCounters& operator=(KeptCounters&& other) noexcept;
-    ~KeptCounters();
 
     /// The total, when this process has counted `own` since it began.
     std::uint64_t fold(Kept which, std::uint64_t own);
@@ -44,8 +42,12 @@ class KeptCounters {
         std::uint64_t total[kPlaces];
     };
 
-    File own_{};  ///< When there is no file.
-    File* file_ = nullptr;
+    /// The errno, or 0.
+    int write();
+
+    File file_{kMagic, {}};
+    UniqueFd fd_;  ///< None: they are of this process.
+    bool is_written_ = true;
     std::array<std::uint64_t, kPlaces> folded_{};
 };
 
