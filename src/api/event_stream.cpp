@@ -44,10 +44,14 @@ Result<EventPlace> parse_place(const std::string& key, std::string_view text) {
     EventPlace out;
     const std::size_t dash = text.find('-');
     if (dash != std::string_view::npos) {
-        out.began = SLC_TRY(parse_number(key, text.substr(0, dash), 0, kMost), "query");
+        const auto began = parse_number(key, text.substr(0, dash), 0, kMost);
+        if (!began) return fail(began.error());
+        out.began = *began;
         text.remove_prefix(dash + 1);
     }
-    out.number = SLC_TRY(parse_number(key, text, 0, kMost), "query");
+    const auto number = parse_number(key, text, 0, kMost);
+    if (!number) return fail(number.error());
+    out.number = *number;
     return out;
 }
 
@@ -138,8 +142,14 @@ Result<void> EventStream::step(control::NodeView& node) {
     const EventLog& log = node.events();
     if (!has_begun_) begin(log);
     const observe::EventPage page = log.after(seen_, kStepLen);
-    if (page.missed > 0) put("missed", count_json("missed", page.missed), seen_ + page.missed);
-    observe::count_lost(observe::Loss::events, page.missed);
+    // Of what came after its end a page has missed nothing.
+    const std::uint64_t missed =
+        request_.follow ? page.missed : std::min(page.missed, until_ - seen_);
+    if (missed > 0) {
+        seen_ += missed;
+        put("missed", count_json("missed", missed), seen_);
+        observe::count_lost(observe::Loss::events, missed);
+    }
     for (const Event& event : page.events) {
         if (!request_.follow && event.number > until_) break;
         seen_ = event.number;

@@ -12,6 +12,8 @@
 
 #include <cstring>
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -64,11 +66,20 @@ class Running {
     Running(const Running&) = delete;
     Running& operator=(const Running&) = delete;
 
+    /// Something done to the node between two turns of the server; returns when it is.
+    void in_loop(const std::function<void(FakeNode&)>& work) const {
+        std::promise<void> done;
+        loop_->post([&] {
+            work(node_);
+            done.set_value();
+        });
+        done.get_future().wait();
+    }
     /// Only what is atomic in it may be read while it serves.
     [[nodiscard]] const FakeNode& node() const { return node_; }
 
  private:
-    FakeNode node_;
+    mutable FakeNode node_;
     std::unique_ptr<api::Loop> loop_;
     std::unique_ptr<api::Server> server_;
     std::thread thread_;
