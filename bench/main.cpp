@@ -10,6 +10,7 @@
 #include "bench/gate.h"
 #include "bench/latency_bench.h"
 #include "bench/live_bench.h"
+#include "bench/metrics_bench.h"
 #include "bench/packet_bench.h"
 #include "bench/ring_bench.h"
 #include "bench/roads_bench.h"
@@ -80,6 +81,18 @@ CLI::App* add_roads(CLI::App& app, RoadsOptions& options) {
     return command;
 }
 
+CLI::App* add_metrics(CLI::App& app, MetricsOptions& options) {
+    CLI::App* command = app.add_subcommand("metrics", "a scrape of a large node");
+    command->add_option("--services", options.services)->check(CLI::Range(1u, 60000u));
+    command->add_option("--backends", options.backends, "of each service")
+        ->check(CLI::Range(1u, 1000u));
+    command->add_option("--packets", options.packets, "of a measurement")
+        ->check(CLI::Range(1000u, 1000000000u));
+    command->add_option("--rounds", options.rounds)->check(CLI::Range(1u, 1000u));
+    command->add_option("--json", options.json, "file, or - for standard output");
+    return command;
+}
+
 CLI::App* add_ring(CLI::App& app, RingOptions& options) {
     CLI::App* command = app.add_subcommand("ring", "building rings");
     command->add_option("--groups", options.groups)->check(CLI::Range(1u, 100000u));
@@ -114,6 +127,11 @@ int run(int argc, char** argv) {
     RoadsOptions roads;
     add_roads(app, roads)->callback([&] {
         chosen = [&] { return finish(run_roads(roads, asked), asked, command, roads.json); };
+    });
+
+    MetricsOptions metrics;
+    add_metrics(app, metrics)->callback([&] {
+        chosen = [&] { return finish(run_metrics(metrics, asked), asked, command, metrics.json); };
     });
 
     ScaleOptions scale;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "api/listener.h"
 #include "api/routes.h"
 #include "tests/cli/fake_metrics.h"
 #include "tests/cli/fake_node.h"
@@ -253,6 +254,49 @@ TEST(Metrics, services_go_last) {
     EXPECT_LE(samples_of(text).size(), 5000u);
     EXPECT_EQ(text.find("sluice_backend_packets_total{"), std::string::npos);
     EXPECT_NE(text.find("sluice_service_packets_total{service=\"s9\""), std::string::npos);
+}
+
+struct ListenCase {
+    const char* where;
+    bool is_right;
+};
+
+TEST(Metrics, a_port_is_an_address_and_a_number_or_a_number_alone) {
+    const ListenCase cases[] = {
+        {"127.0.0.1:0", true},
+        {"[::1]:0", true},
+        {"0", true},
+        {"", false},
+        {"127.0.0.1", false},
+        {"127.0.0.1:", false},
+        {"127.0.0.1:x", false},
+        {"127.0.0.1:65536", false},
+        {"localhost:9105", false},
+        {"::1:9105", false},
+        {"[::1]", false},
+        {"[127.0.0.1:9105", false},
+        {"127.0.0.1:-1", false},
+        {"127.0.0.1: 80", false},
+    };
+    for (const auto& each : cases) {
+        const auto listener = Listener::open_tcp(each.where);
+        EXPECT_EQ(listener.has_value(), each.is_right) << each.where;
+        if (listener) {
+            EXPECT_GT(listener->port(), 0) << each.where;
+        } else {
+            EXPECT_EQ(listener.error().code, Errc::invalid) << each.where;
+        }
+    }
+}
+
+TEST(Metrics, a_port_that_is_taken_is_a_conflict) {
+    const auto first = Listener::open_tcp("127.0.0.1:0");
+    ASSERT_TRUE(first);
+    const std::string where = "127.0.0.1:" + std::to_string(first->port());
+    const auto second = Listener::open_tcp(where);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, Errc::conflict);
+    EXPECT_EQ(second.error().what, "listen on " + where + ": bind: Address already in use");
 }
 
 struct RouteCase {
