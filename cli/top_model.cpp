@@ -97,6 +97,13 @@ std::string key_of(TopPane pane, const Json& row) {
     return out;
 }
 
+/// Those of a list; none where there is no list.
+const Json& list_at(const Json& document, const char* name) {
+    static const Json kNone = Json::array();
+    const Json& list = member_at(document, name);
+    return list.is_array() ? list : kNone;
+}
+
 std::optional<double> number_in(const Json& row, const char* field) {
     const Json& value = member_at(row, field);
     return value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
@@ -193,7 +200,7 @@ bool TopModel::take(Json document) {
     seconds_ = follows ? static_cast<double>(at(now_) - at(before_)) / 1e9 : 0;
     for (std::size_t i = 0; i < kTopPanes; ++i) {
         index_[i].clear();
-        for (const Json& row : member_at(before_, kPanes[i].name))
+        for (const Json& row : list_at(before_, kPanes[i].name))
             index_[i].emplace(key_of(static_cast<TopPane>(i), row), &row);
     }
     return true;
@@ -262,7 +269,7 @@ TopRows TopModel::rows(const TopView& view) const {
     out.column = view.column.value_or(pane.column);
     out.ascending = view.ascending;
     const std::string wanted = lower(view.filter);
-    for (const Json& row : member_at(now_, pane.name)) {
+    for (const Json& row : list_at(now_, pane.name)) {
         ++out.all;
         const Json* before = before_of(view.pane, row);
         std::vector<TopCell> cells;
@@ -296,7 +303,7 @@ TopRows TopModel::rows(const TopView& view) const {
 std::optional<double> TopModel::sum_of_reasons(const char* field, bool drops_only) const {
     if (!has_rates()) return std::nullopt;
     double out = 0;
-    for (const Json& row : member_at(now_, "reasons"))
+    for (const Json& row : list_at(now_, "reasons"))
         if (!drops_only || text_at(row, "outcome") == "dropped")
             out += rate(row, before_of(TopPane::reasons, row), field).value_or(0);
     return out;

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kLinesAbove = 5;  ///< Of the rows.
 constexpr std::size_t kLinesBelow = 1;
 constexpr std::size_t kGap = 2;
-constexpr std::size_t kLeastNameWidth = 8;
+constexpr std::size_t kLeastNameWidth = 7;
 constexpr std::size_t kMostFilter = 64;
 
 constexpr const char* kTitles[kTopPanes] = {"Services", "Backends", "Reasons",

@@ -346,6 +346,8 @@ MapsStatus FakeNode::maps() {
     MapStatus services;
     services.name = "slc_services";
     services.kind = "generation";
+    services.counted = true;
+    services.entries = 3;
     services.capacity = 65536;
     services.bytes = 4'194'304;
     MapStatus flows;
@@ -368,14 +370,48 @@ MapsStatus FakeNode::maps() {
     flows.groups = {use};
     flows.oldest = std::chrono::milliseconds(123'456);
     flows.swept = std::chrono::milliseconds(2345);
+    flows.life = TableLife{.trend = observe::TableView{.pressure = 6.0 / 1'048'576, .full_in = {}},
+                           .counts_inserts = true,
+                           .expired = 3,
+                           .ages = {1, 1, 3, 1, 0, 0},
+                           .services = {}};
     if (status_.backends.size() > 3) {
         flows.groups[0].refused_full = 4;
         flows.groups[0].refused_ceiling = 3;
         flows.groups[0].held = 2;
         flows.leaving = 512;
+        flows.life->trend = observe::TableView{.pressure = 0.954,
+                                               .level = observe::TableLevel::critical,
+                                               .growth = {120.5, 100, 20},
+                                               .inserts = {200, 180.25, 40},
+                                               .refused = {3, 0.5, 0.1},
+                                               .expired = {79.5, 80.25, 20},
+                                               .evicted = {0, 0, 0},
+                                               .full_in = std::chrono::seconds(403)};
+        flows.groups[0].trend = observe::TableView{.pressure = 1.9,
+                                                   .level = observe::TableLevel::critical,
+                                                   .full_in = std::chrono::seconds(0)};
         out.changes = {{"web", config::Balance::maglev, 256, status_.backends[0].change}};
     }
-    out.maps = {services, flows};
+    MapStatus frags;
+    frags.name = "slc_frags";
+    frags.kind = "state";
+    frags.counted = true;
+    frags.entries = 40;
+    frags.capacity = 4096;
+    frags.bytes = 65'536;
+    frags.oldest = std::chrono::seconds(14);
+    frags.life = TableLife{.trend = observe::TableView{.growth = {0.4, 0, 0}, .full_in = {}},
+                           .counts_inserts = false,
+                           .expired = 900,
+                           .ages = {10, 25, 5, 0, 0, 0},
+                           .services = {{"web", 30}, {"web6", 10}}};
+    MapStatus samples;
+    samples.name = "slc_samples";
+    samples.kind = "state";
+    samples.capacity = 1024;
+    samples.bytes = 262'144;
+    out.maps = {services, flows, frags, samples};
     return out;
 }
 

@@ -8,8 +8,8 @@ namespace {
 
 Json service(const char* name, std::uint64_t packets, std::uint64_t bytes, std::uint64_t drops) {
     return {
-        {"name", name},   {"vip", "192.0.2.10"},     {"protocol", "tcp"},   {"port", "443"},
-        {"group", "web"}, {"backends", 3},           {"backends_ready", 2}, {"packets", packets},
+        {"name", name},   {"vip", "192.0.2.10"},     {"protocol", "tcp"},    {"port", "443"},
+        {"group", "web"}, {"backends", 3u},          {"backends_ready", 2u}, {"packets", packets},
         {"bytes", bytes}, {"dropped_packets", drops}};
 }
 
@@ -19,11 +19,11 @@ Json reason(const char* label, const char* outcome, std::uint64_t packets) {
 }
 
 Json document(double seconds, Json services, Json reasons = Json::array()) {
-    return {{"schema_version", 1},
+    return {{"schema_version", 1u},
             {"time_ns", static_cast<std::uint64_t>(seconds * 1e9)},
             {"node", "edge-1"},
-            {"generation", 7},
-            {"sampled_one_in", 1024},
+            {"generation", 7u},
+            {"sampled_one_in", 1024u},
             {"services", std::move(services)},
             {"reasons", std::move(reasons)}};
 }
@@ -190,16 +190,16 @@ TEST(TopModel, drops_are_the_first_reasons) {
 
 TEST(TopModel, maps_say_when_they_are_full) {
     const auto map = [](const char* name, double pressure, Json trend) {
-        return Json{{"name", name},    {"kind", "state"},      {"entries", 1},
-                    {"capacity", 100}, {"pressure", pressure}, {"trend", std::move(trend)}};
+        return Json{{"name", name},     {"kind", "state"},      {"entries", 1u},
+                    {"capacity", 100u}, {"pressure", pressure}, {"trend", std::move(trend)}};
     };
     const auto trend = [](Json full_in) {
         return Json{
             {"level", "none"}, {"full_in_s", std::move(full_in)}, {"growth_per_s", {1.5, 1, 0}}};
     };
     Json node = document(100, Json::array());
-    node["maps"] = {map("never", 0.2, trend(nullptr)), map("now", 1, trend(0)),
-                    map("later", 0.5, trend(250)), map("unwatched", 0.1, nullptr)};
+    node["maps"] = {map("never", 0.2, trend(nullptr)), map("now", 1, trend(0u)),
+                    map("later", 0.5, trend(250u)), map("unwatched", 0.1, nullptr)};
     TopModel model;
     model.take(node);
     TopView view{
@@ -212,7 +212,7 @@ TEST(TopModel, maps_say_when_they_are_full) {
 TEST(TopModel, talkers_bring_their_own_rates) {
     Json node = document(100, Json::array());
     const auto talker = [](const char* source, const char* name, double rate) {
-        return Json{{"source", source},      {"service", name},          {"packets", 4096},
+        return Json{{"source", source},      {"service", name},          {"packets", 4096u},
                     {"packets_per_s", rate}, {"bytes_per_s", rate * 10}, {"dropped_per_s", 0}};
     };
     node["talkers"] = {talker("198.51.100.7", "web", 12), talker("198.51.100.7", "dns", 1200)};
@@ -227,7 +227,7 @@ TEST(TopModel, talkers_bring_their_own_rates) {
 TEST(TopModel, a_document_without_what_is_asked_for_has_no_rows) {
     TopModel model;
     EXPECT_TRUE(model.rows({}).rows.empty());
-    model.take(Json{{"time_ns", 5}, {"services", "none"}});
+    model.take(Json{{"time_ns", 5u}, {"services", "none"}, {"maps", Json::object()}});
     for (std::size_t i = 0; i < kTopPanes; ++i)
         EXPECT_TRUE(model.rows({.pane = static_cast<TopPane>(i)}).rows.empty());
 }

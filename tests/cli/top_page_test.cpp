@@ -14,16 +14,16 @@ Json node(std::uint64_t seconds, int services) {
                         {"protocol", "tcp"},
                         {"port", "443"},
                         {"group", "web"},
-                        {"backends", 2},
-                        {"backends_ready", 2},
+                        {"backends", 2u},
+                        {"backends_ready", 2u},
                         {"packets", seconds * static_cast<std::uint64_t>(1000 + i)},
                         {"bytes", 0},
                         {"dropped_packets", 0}});
     return {
         {"time_ns", seconds * 1'000'000'000},
         {"node", "edge-1"},
-        {"generation", 7},
-        {"sampled_one_in", 1024},
+        {"generation", 7u},
+        {"sampled_one_in", 1024u},
         {"services", std::move(list)},
         {"reasons",
          {{{"reason", "forwarded"},
@@ -65,8 +65,8 @@ TEST(TopPage, shows_what_there_is) {
 [1 Services] 2 Backends  3 Reasons  4 Talkers  5 Maps  6 Interfaces
 
 SERVICE      VIP         PROTO  PORT  PACKETS/S v  BITS/S  DROPS/S  BACKENDS  PACKETS
-service-101  192.0.2.10  tcp     443         1.0k       0        0       2/2     2.0k
-service-100  192.0.2.10  tcp     443         1.0k       0        0       2/2     2.0k
+service-101  192.0.2.10  tcp    443          1.0k       0        0       2/2     2.0k
+service-100  192.0.2.10  tcp    443          1.0k       0        0       2/2     2.0k
 
 
 q quit  ? help  Tab view  < > sort  r reverse  / filter  Space pause  + - interval
@@ -88,7 +88,7 @@ q quit  ? help  Tab view  < > sort  r reverse~
 [1 Services] 2  3  ~
 
 SERVICE  PACKETS/S v
-service~        1.0k
+servic~         1.0k
 q quit  ? help  Tab~
 )");
 }
