@@ -122,7 +122,11 @@ Result<void> ObserveStream::step(control::NodeView& node) {
     for (std::size_t i = 0; i < batch.samples.size() && !done_; ++i)
         take(batch.samples[i], batch.cpus[i], wall_offset_ns);
     is_behind_ = batch.is_cut;
-    if (!is_first_over_ && !is_behind_) show_first();
+    read_ += batch.samples.size();
+    // Each CPU gives the same share of a read: by then all that was there at first has been read,
+    // however fast more comes.
+    const std::size_t held = cursor_.seen.size() * SLC_SAMPLES_PER_CPU;
+    if (!is_first_over_ && (!is_behind_ || read_ >= held)) show_first();
     return {};
 }
 

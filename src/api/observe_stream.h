@@ -59,11 +59,13 @@ class ObserveStream : public Stream {
     ObserveRequest request_;
     control::SampleCursor cursor_;
     observe::NameHistory names_;
-    std::deque<std::string> first_;  ///< Of what was there at the beginning: the last that fit.
+    /// Of what was there at first, the last that fit: no more than the rings and a read hold.
+    std::deque<std::string> first_;
     bool has_begun_ = false;
     bool is_first_over_ = false;
     bool is_behind_ = false;
     bool done_ = false;
+    std::uint64_t read_ = 0;  ///< Samples, fitting or not.
     std::uint64_t told_ = 0;
 };
 

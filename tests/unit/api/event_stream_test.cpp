@@ -163,7 +163,8 @@ TEST(EventStream, a_page_that_was_given_up_while_it_was_read_ends) {
         std::vector<std::string> want;
     };
     const Case cases[] = {
-        {"some_of_it", observe::kEventsKept - 4,
+        {"some_of_it",
+         observe::kEventsKept - 4,
          {"missed=40", "297 page", "298 page", "299 page", "300 page"}},
         {"all_of_it", observe::kEventsKept, {"missed=44"}},
         {"more_than_it", observe::kEventsKept * 2, {"missed=44"}},

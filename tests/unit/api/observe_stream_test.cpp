@@ -121,8 +121,7 @@ TEST(ObserveStream, what_was_there_comes_to_an_end_however_fast_more_comes) {
     };
     for (const auto& [query, want] : cases) {
         BusyNode node;
-        const Response response =
-            answer({"GET", std::string("/api/v1/observe") + query, ""}, node);
+        const Response response = answer({"GET", std::string("/api/v1/observe") + query, ""}, node);
         ASSERT_NE(response.stream, nullptr) << query;
         EXPECT_EQ(lines_of(*response.stream, node, kReads).size(), want) << query;
         EXPECT_NE(response.stream->done(), response.stream->is_live()) << query;
