@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <limits>
+#include <string_view>
 
 #include "kernel/bpf_object.h"
 
@@ -50,6 +51,10 @@ bpf_insn make(int code, int to, int from, int offset, std::uint32_t number) {
     out.off = static_cast<__s16>(offset);
     out.imm = static_cast<__s32>(number);
     return out;
+}
+
+int place_of(std::uint32_t word) {
+    return kMemory - 4 * static_cast<int>(word);
 }
 
 class Translator {
@@ -94,10 +99,12 @@ class Translator {
 
     void instruction(std::uint32_t at);
     void load(const FilterInstruction& one);
+    void load_bytes(int to, const FilterInstruction& one);
     void load_direct(int to, int size, bool indirect, std::uint32_t offset);
     void load_by_helper(int to, int size, bool indirect, std::uint32_t offset);
     void load_length(int to);
     void arithmetic(const FilterInstruction& one);
+    void shift_by_x(int operation);
     void compare(std::uint32_t at);
 
     std::span<const FilterInstruction> filter_;
@@ -215,13 +222,15 @@ void Translator::begin() {
         go_to(kNoMatch);
         bind(inside);
     }
-    if (filter_.empty()) return go_to(kMatch);
+    if (filter_.empty()) {
+        go_to(kMatch);
+        return;
+    }
     set(kA, 0);
     set(kX, 0);
     for (std::uint32_t word = 0; word < BPF_MEMWORDS; ++word)
         if (reads_memory(word))
-            put(make(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, kMemory - 4 * static_cast<int>(word),
-                     0));
+            put(make(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, place_of(word), 0));
 }
 
 void Translator::tail_call(std::uint32_t slot) {
@@ -254,23 +263,30 @@ void Translator::instruction(std::uint32_t at) {
     switch (BPF_CLASS(one.code)) {
         case BPF_LD:
         case BPF_LDX:
-            return load(one);
+            load(one);
+            break;
         case BPF_ST:
+            put(make(BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, kA, place_of(one.operand), 0));
+            break;
         case BPF_STX:
-            return put(make(BPF_STX | BPF_MEM | BPF_W, BPF_REG_10,
-                            BPF_CLASS(one.code) == BPF_ST ? kA : kX,
-                            kMemory - 4 * static_cast<int>(one.operand), 0));
+            put(make(BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, kX, place_of(one.operand), 0));
+            break;
         case BPF_ALU:
-            return arithmetic(one);
+            arithmetic(one);
+            break;
         case BPF_JMP:
-            return compare(at);
+            compare(at);
+            break;
         case BPF_RET:
-            if (BPF_RVAL(one.code) == BPF_K) return go_to(one.operand != 0 ? kMatch : kNoMatch);
-            branch(BPF_JNE | BPF_K, kA, 0, 0, kMatch);
-            return go_to(kNoMatch);
+            if (BPF_RVAL(one.code) == BPF_A) branch(BPF_JNE | BPF_K, kA, 0, 0, kMatch);
+            go_to(BPF_RVAL(one.code) == BPF_K && one.operand != 0 ? kMatch : kNoMatch);
+            break;
         default:  // BPF_MISC
-            if (BPF_MISCOP(one.code) == BPF_TAX) return copy(kX, kA);
-            return copy(kA, kX);
+            if (BPF_MISCOP(one.code) == BPF_TAX)
+                copy(kX, kA);
+            else
+                copy(kA, kX);
+            break;
     }
 }
 
@@ -278,15 +294,21 @@ void Translator::load(const FilterInstruction& one) {
     const int to = BPF_CLASS(one.code) == BPF_LD ? kA : kX;
     switch (BPF_MODE(one.code)) {
         case BPF_IMM:
-            return set(to, one.operand);
+            set(to, one.operand);
+            break;
         case BPF_MEM:
-            return put(make(BPF_LDX | BPF_MEM | BPF_W, to, BPF_REG_10,
-                            kMemory - 4 * static_cast<int>(one.operand), 0));
+            put(make(BPF_LDX | BPF_MEM | BPF_W, to, BPF_REG_10, place_of(one.operand), 0));
+            break;
         case BPF_LEN:
-            return load_length(to);
+            load_length(to);
+            break;
         default:
+            load_bytes(to, one);
             break;
     }
+}
+
+void Translator::load_bytes(int to, const FilterInstruction& one) {
     const int size = BPF_SIZE(one.code);
     const bool indirect = BPF_MODE(one.code) == BPF_IND;
     if (indirect || one.operand < kDirectReach) load_direct(to, size, indirect, one.operand);
@@ -304,7 +326,8 @@ void Translator::load(const FilterInstruction& one) {
 }
 
 int bytes_of(int size) {
-    return size == BPF_W ? 4 : size == BPF_H ? 2 : 1;
+    if (size == BPF_W) return 4;
+    return size == BPF_H ? 2 : 1;
 }
 
 /// Reads in place what lies in the first buffer of the frame. Pointers are taken anew each time, so
@@ -358,15 +381,21 @@ void Translator::load_length(int to) {
 /// Operations are numbered alike in both instruction sets; eBPF's own of 32 bits clear the rest.
 void Translator::arithmetic(const FilterInstruction& one) {
     const int operation = BPF_OP(one.code);
-    if (operation == BPF_NEG) return put(make(BPF_ALU | BPF_NEG, kA, 0, 0, 0));
-    if (BPF_SRC(one.code) == BPF_K)
-        return put(make(BPF_ALU | operation | BPF_K, kA, 0, 0, one.operand));
-    const bpf_insn by_x = make(BPF_ALU | operation | BPF_X, kA, kX, 0, 0);
-    if (operation == BPF_DIV || operation == BPF_MOD) branch(BPF_JEQ | BPF_K, kX, 0, 0, kNoMatch);
-    if (operation != BPF_LSH && operation != BPF_RSH) return put(by_x);
+    const int by = operation == BPF_NEG ? BPF_K : BPF_SRC(one.code);
+    if (by == BPF_X && (operation == BPF_DIV || operation == BPF_MOD))
+        branch(BPF_JEQ | BPF_K, kX, 0, 0, kNoMatch);
+    if (by == BPF_X && (operation == BPF_LSH || operation == BPF_RSH)) {
+        shift_by_x(operation);
+        return;
+    }
+    const std::uint32_t number = by == BPF_K && operation != BPF_NEG ? one.operand : 0;
+    put(make(BPF_ALU | operation | by, kA, by == BPF_X ? kX : 0, 0, number));
+}
+
+void Translator::shift_by_x(int operation) {
     // eBPF would shift by X modulo 32.
     const std::size_t wide = skip(make(BPF_JMP32 | BPF_JGT | BPF_K, kX, 0, 0, 31));
-    put(by_x);
+    put(make(BPF_ALU | operation | BPF_X, kA, kX, 0, 0));
     const std::size_t done = skip(make(BPF_JMP | BPF_JA, 0, 0, 0, 0));
     land(wide);
     set(kA, 0);
@@ -396,10 +425,12 @@ void Translator::compare(std::uint32_t at) {
     const int source = BPF_SRC(one.code);
     const int right = source == BPF_X ? kX : 0;
     const std::uint32_t number = source == BPF_K ? one.operand : 0;
-    if (yes != no && yes == next && inverse_of(operation) != 0)
-        return branch(inverse_of(operation) | source, kA, right, number, no);
-    if (yes != no) branch(operation | source, kA, right, number, yes);
-    if (no != next) go_to(no);
+    if (yes != no && yes == next && inverse_of(operation) != 0) {
+        branch(inverse_of(operation) | source, kA, right, number, no);
+    } else {
+        if (yes != no) branch(operation | source, kA, right, number, yes);
+        if (no != next) go_to(no);
+    }
 }
 
 constexpr const char* kPrivilegeHint =
@@ -407,8 +438,10 @@ constexpr const char* kPrivilegeHint =
     "missing";
 
 UniqueFd load_program(std::span<const bpf_insn> program, std::string* log) {
-    LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_XDP,
-                .prog_flags = BPF_F_XDP_HAS_FRAGS);
+    bpf_prog_load_opts options{};
+    options.sz = sizeof options;
+    options.expected_attach_type = BPF_XDP;
+    options.prog_flags = BPF_F_XDP_HAS_FRAGS;
     if (log != nullptr) {
         options.log_level = 1;
         options.log_buf = log->data();
@@ -444,7 +477,7 @@ Result<UniqueFd> load_filter(std::span<const FilterInstruction> filter, const Fi
     // Again, for what the verifier says of it.
     std::string log(std::size_t{1} << 20, '\0');
     const UniqueFd again = load_program(program, &log);
-    const std::string telling = telling_line(log.c_str());
+    const std::string telling = telling_line(std::string_view(log).substr(0, log.find('\0')));
     if (telling.empty()) return fail(std::move(failure));
     failure.code = Errc::unsupported;
     failure.what += ": verifier: " + telling;

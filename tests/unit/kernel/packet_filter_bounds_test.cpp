@@ -8,6 +8,7 @@
 
 #include <array>
 #include <numeric>
+#include <utility>
 
 #include "kernel/packet_filter.h"
 #include "tests/unit/kernel/filter_rig.h"
@@ -175,6 +176,16 @@ TEST_F(PacketFilterTest, only_packets_of_the_named_interfaces_reach_the_filter) 
     EXPECT_EQ(verdict_of(load({}, many).get(), noise(64)), kMissed);
     many.back() = 1;
     EXPECT_EQ(verdict_of(load({}, many).get(), noise(64)), kMatched);
+}
+
+TEST_F(PacketFilterTest, a_match_goes_to_the_slot_that_the_gate_names) {
+    FilterGate gate{{}, slots.fd()};
+    for (const auto& [slot, verdict] : {std::pair{0u, kMissed}, {1u, kMatched}, {2u, kMissed}}) {
+        gate.match_slot = slot;
+        const auto program = load_filter({}, gate);
+        ASSERT_TRUE(program) << program.error().what;
+        EXPECT_EQ(verdict_of(program->get(), noise(64)), verdict) << slot;
+    }
 }
 
 TEST_F(PacketFilterTest, an_empty_slot_falls_through_to_the_plain_one_and_then_to_linux) {
