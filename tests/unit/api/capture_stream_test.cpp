@@ -21,7 +21,8 @@ using packet::PcapngDirection;
 using packet::PcapngType;
 
 constexpr const char* kSyn = "tcp 198.51.100.7:1234 > 192.0.2.10:80 syn";
-constexpr const char* kSent = "ipip 10.0.0.1 > 10.0.0.5 { tcp 198.51.100.7:1234 > 192.0.2.10:80 }";
+constexpr const char* kSent =
+    "ipip 10.0.0.1 > 10.0.0.5 { tcp 198.51.100.7:1234 > 192.0.2.10:80 syn }";
 
 constexpr std::int64_t kWallOffset = 1'795'266'000'000'000'000;
 
@@ -118,6 +119,7 @@ TEST(CaptureStream, it_begins_before_a_packet_has_come_and_then_rests) {
 
 TEST(CaptureStream, a_packet_is_there_as_received_and_as_sent_under_one_number) {
     Rig rig;
+    rig.tap->names->generation = rig.tap->names->pinned = 7;
     rig.tap->names->interfaces[2] = "eth0";
     slc_tap_event& event = rig.tap->add(kSyn, kSent).event;
     event.rec.verdict = SLC_VERDICT_TX;

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "kernel/bpffs.h"
+#include "kernel/pinned_text.h"
 #include "tests/unit/kernel/private_bpffs.h"
 
 namespace sluice::kernel {
@@ -22,7 +23,12 @@ class FlowMapTest : public testing::Test {
  protected:
     void SetUp() override { ASSERT_TRUE(make_pin_directory(directory_)); }
     void TearDown() override { ASSERT_TRUE(remove_pins(directory_)); }
-    std::vector<std::string> pins() const { return list_pins(directory_); }
+    /// Beside the mark of the version.
+    std::vector<std::string> pins() const {
+        auto out = list_pins(directory_);
+        std::erase(out, "meta");
+        return out;
+    }
     using Names = std::vector<std::string>;
 
     std::string directory_ = g_bpffs + "/flows";
@@ -89,6 +95,8 @@ TEST_F(FlowMapTest, pins_of_another_layout_are_refused_and_left) {
 }
 
 TEST_F(FlowMapTest, names_that_are_no_tables_are_not_looked_at) {
+    const std::string mark = "{\"abi\":" + std::to_string(SLC_ABI_VERSION) + "}";
+    ASSERT_TRUE(write_pinned_text(directory_ + "/meta", mark));
     const UniqueFd other(::bpf_map_create(BPF_MAP_TYPE_ARRAY, "other", 4, 8, 64, nullptr));
     for (const char* name : {"slc_flows_", "slc_flows_1", "slc_flows_1_", "slc_flows_x_28",
                              "slc_flows_1_28x", "slc_flow_counters"})

@@ -243,7 +243,14 @@ services:
 )"),
                                        *state, options);
     ASSERT_TRUE(full) << full.error().what;
-    EXPECT_LT(2 * small.programs()[0].instructions, full->programs()[0].instructions);
+    // The steady path of IPv6 is a program of its own.
+    const auto steady = [](const Generation& generation) {
+        std::uint32_t sum = 0;
+        for (const auto& program : generation.programs())
+            if (program.name == "slc_lb" || program.name == "slc_lb6") sum += program.instructions;
+        return sum;
+    };
+    EXPECT_LT(2 * steady(small), steady(*full));
     EXPECT_LT(small.programs().size(), full->programs().size());
 }
 
