@@ -178,8 +178,8 @@ class Planner {
             wanted.combined = count;
             wanted.rx = wanted.tx = 0;
         } else {
+            // XDP has transmit rings of its own; veth refuses more than its peer receives by.
             wanted.rx = count;
-            wanted.tx = std::min(std::max(count, 1u), channels->max_tx);
         }
         if (wish_.queues == 0 && count < cpus_.size())
             plan_.notes.push_back(fmt::format(

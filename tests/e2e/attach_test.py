@@ -40,7 +40,8 @@ class Attach(case.LabCase):
         self.assertEqual(self.balancer.loaded_interface(), {})
 
     def detach(self):
-        return self.balancer.node.run(self.binaries.sluiced, "-f", rack.CONFIG, "--detach")
+        return self.balancer.node.run(self.binaries.sluiced, "-f", rack.CONFIG, "--state-dir",
+                                      rack.STATE, "--detach")
 
     def pins(self) -> list:
         found = self.balancer.node.run("find", BPFFS, "-mindepth", "1", "-type", "f", "!", "-name",
@@ -73,6 +74,27 @@ class Attach(case.LabCase):
         self.assertEqual(self.pins(), [])
         with self.rack.client.inside(), self.assertRaises(OSError):
             peers.http_get(VIPS[0], seconds=0.5)
+
+    def test_what_was_tuned_is_as_before_once_nothing_is_attached(self):
+        def strips_tags() -> bool:
+            found = self.balancer.node.run("ethtool", "-k", "eth0").stdout
+            return "rx-vlan-offload: on" in found
+
+        def sluice(*words):
+            return self.balancer.node.run(self.binaries.sluice, *words)
+
+        tune = ("node", "tune", "-i", "eth0", "--state-dir", rack.STATE)
+        self.assertTrue(strips_tags())
+        for detach in (self.detach, lambda: sluice("detach", "--state-dir", rack.STATE)):
+            sluice(*tune, "--apply")
+            self.assertFalse(strips_tags())
+            self.start()
+            drops = self.balancer.json("node", "drops", "--interval", "0s")
+            self.assertEqual([one["name"] for one in drops["interfaces"]], ["eth0"])
+            self.assertEqual(len(drops["layers"]), 5)
+            self.balancer.daemon.stop()
+            detach()
+            self.assertTrue(strips_tags())
 
     def test_a_foreign_program_is_named_and_left_alone(self):
         foreign = xdp.load_pass("somebody_else")

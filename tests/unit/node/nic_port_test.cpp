@@ -25,7 +25,25 @@ namespace fs = std::filesystem;
 using test::Namespace;
 
 constexpr const char* kOne = "rx 1 tx 1";
-constexpr const char* kTwo = "rx 2 tx 2";
+constexpr const char* kTwo = "rx 2 tx 1";
+
+/// A program that passes everything, for as long as this lives.
+class XdpPass {
+ public:
+    explicit XdpPass(const char* interface) {
+        const bpf_insn pass[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, XDP_PASS},
+                                 {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+        const UniqueFd program(
+            bpf_prog_load(BPF_PROG_TYPE_XDP, "slc_test", "GPL", pass, std::size(pass), nullptr));
+        EXPECT_TRUE(program.valid());
+        link_.reset(bpf_link_create(program.get(), static_cast<int>(::if_nametoindex(interface)),
+                                    BPF_XDP, nullptr));
+        EXPECT_TRUE(link_.valid());
+    }
+
+ private:
+    UniqueFd link_;
+};
 
 class NicPortTest : public ::testing::Test {
  protected:
@@ -87,6 +105,17 @@ TEST_F(NicPortTest, queues_are_set_and_put_back) {
     EXPECT_TRUE(undo_tuning(directory)->empty());
 }
 
+TEST_F(NicPortTest, queues_are_set_though_the_peer_receives_by_one_and_has_xdp) {
+    balancer.run("ethtool -L peer0 rx 1");
+    const XdpPass pass("peer0");
+    TuningLog record = log();
+    const auto outcomes = apply_tuning({plan()}, port, record);
+    ASSERT_TRUE(outcomes.has_value());
+    for (const TuningOutcome& one : *outcomes)
+        EXPECT_EQ(one.end, TuningEnd::made) << one.setting << one.error;
+    EXPECT_EQ(channels("up0"), kTwo);
+}
+
 TEST_F(NicPortTest, a_renamed_device_is_put_back_and_a_removed_one_is_gone) {
     TuningLog record = log();
     ASSERT_TRUE(apply_tuning({plan()}, port, record).has_value());
@@ -119,16 +148,9 @@ TEST_F(NicPortTest, offloads_are_set_and_what_is_not_there_is_said_so) {
 }
 
 TEST_F(NicPortTest, queues_do_not_change_once_xdp_is_attached) {
-    const bpf_insn pass[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, XDP_PASS},
-                             {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
     // veth takes XDP only with as many receive queues as the peer sends by.
     balancer.run("ethtool -L peer0 tx 1");
-    const UniqueFd program(
-        bpf_prog_load(BPF_PROG_TYPE_XDP, "slc_test", "GPL", pass, std::size(pass), nullptr));
-    ASSERT_TRUE(program.valid());
-    const UniqueFd link(bpf_link_create(program.get(), static_cast<int>(::if_nametoindex("up0")),
-                                        BPF_XDP, nullptr));
-    ASSERT_TRUE(link.valid());
+    const XdpPass pass("up0");
     EXPECT_TRUE(port.has_xdp("up0"));
     EXPECT_FALSE(port.has_xdp("peer0"));
     const TuningPlan planned = plan();
@@ -136,7 +158,7 @@ TEST_F(NicPortTest, queues_do_not_change_once_xdp_is_attached) {
     ASSERT_EQ(planned.refused.size(), 1u);
     EXPECT_EQ(planned.refused[0].step.setting, "channels");
     // And that is true.
-    EXPECT_FALSE(port.write("peer0", "channels", kTwo).has_value());
+    EXPECT_FALSE(port.write("peer0", "channels", "rx 2 tx 2").has_value());
 }
 
 TEST_F(NicPortTest, what_veth_lost_is_read_from_its_driver) {
