@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <chrono>
 #include <future>
 #include <thread>
@@ -29,6 +30,11 @@ constexpr std::chrono::seconds kPatience{3};
 constexpr milliseconds kWhileAsking{20};
 constexpr milliseconds kIdle{500};
 
+std::string lower(std::string text) {
+    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return text;
+}
+
 Result<TopUi> ui_of(const TopOptions& options) {
     TopUi out;
     const auto interval = SLC_TRY(parse_duration(options.interval), "--interval");
@@ -43,9 +49,10 @@ Result<TopUi> ui_of(const TopOptions& options) {
     order.column = column_named(out.pane, options.sort);
     if (order.column) return out;
     std::vector<std::string> headings;
-    for (const TopColumn& column : columns_of(out.pane)) headings.emplace_back(column.heading);
-    return fail(Errc::invalid, fmt::format("--sort: no column '{}'", options.sort),
-                suggestion(options.sort, headings, fmt::format("{}", fmt::join(headings, ", "))));
+    for (const TopColumn& column : columns_of(out.pane)) headings.push_back(lower(column.heading));
+    return fail(
+        Errc::invalid, fmt::format("--sort: no column '{}'", options.sort),
+        suggestion(lower(options.sort), headings, fmt::format("{}", fmt::join(headings, ", "))));
 }
 
 Result<int> print_once(const Options& options, const TopUi& ui) {
