@@ -30,6 +30,8 @@
 namespace sluice::api {
 namespace {
 
+constexpr std::chrono::milliseconds kAcceptPause{200};
+
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
@@ -63,6 +65,7 @@ struct Server::Impl {
           retry(event_loop.impl().context) {}
 
     void accept();
+    void accept_at(Clock::time_point when);
     void on_waiting();
     void ended() { accept(); }
     /// One step of this connection's stream, when its turn comes.
@@ -419,12 +422,21 @@ void Server::Impl::accept() {
         (*server)->accepting = false;
         if (error) {
             log_event(LogLevel::warning, "api.accept_failed", {{"error", error.message()}});
-        } else {
-            const auto connection = std::make_shared<Connection>(std::move(socket), **server);
-            (*server)->connections.insert(connection);
-            connection->read();
+            // Without descriptors the next try fails as this one did, and at once.
+            return (*server)->accept_at(Clock::now() + kAcceptPause);
         }
+        const auto connection = std::make_shared<Connection>(std::move(socket), **server);
+        (*server)->connections.insert(connection);
+        connection->read();
         (*server)->accept();
+    });
+}
+
+void Server::Impl::accept_at(Clock::time_point when) {
+    retry.expires_at(when);
+    retry.async_wait([alive = std::weak_ptr<Impl*>(self)](error_code error) {
+        const auto server = alive.lock();
+        if (server && !error) (*server)->accept();
     });
 }
 
@@ -439,11 +451,7 @@ void Server::Impl::on_waiting() {
     const auto patient_until =
         slowest ? *slowest->waits_since() + options.patience : Clock::now() + options.patience;
     if (slowest && patient_until <= Clock::now()) return slowest->close();
-    retry.expires_at(patient_until);
-    retry.async_wait([alive = std::weak_ptr<Impl*>(self)](error_code error) {
-        const auto server = alive.lock();
-        if (server && !error) (*server)->accept();
-    });
+    accept_at(patient_until);
 }
 
 void Server::Impl::step_soon(std::shared_ptr<Connection> connection) {
