@@ -185,7 +185,7 @@ class Capturing {
         if (error.code == Errc::invalid && written() == 0 && !sums_)
             return usage_error(std::move(error), "capture");
         if (!is_printed() && !files_.path().empty())
-            error.hint = fmt::format("{} has the {} packets until then", files_.path(), written());
+            error.hint = files_.path() + " can be read as far as it came";
         return fail(std::move(error).in("capture"));
     }
 

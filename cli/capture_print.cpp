@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "packet/notation.h"
+#include "sluice/limits.h"
 
 namespace sluice::cli {
 namespace {
@@ -48,16 +49,27 @@ std::string rfc3339(std::uint64_t time_ns) {
                        time_of_day(time_ns));
 }
 
-std::string notation(const packet::PcapngPacket& packet) {
-    return packet::describe(
-        {reinterpret_cast<const std::uint8_t*>(packet.bytes.data()), packet.bytes.size()});
+/// The next word, up to a blank; `text` is left with the rest.
+std::string_view next_word(std::string_view& text) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    return word;
 }
 
-/// The next word of a comment, which is left with the rest.
-std::string_view next_word(std::string_view& comment) {
-    const std::string_view word = comment.substr(0, comment.find(' '));
-    comment.remove_prefix(std::min(word.size() + 1, comment.size()));
-    return word;
+/// Of a packet that was cut, zeros stand for the rest; that a sum is wrong for them says nothing.
+std::string notation(const packet::PcapngPacket& packet) {
+    std::vector<std::uint8_t> frame(packet.bytes.begin(), packet.bytes.end());
+    const bool is_cut = packet.len > frame.size();
+    if (is_cut) frame.resize(std::min<std::size_t>(packet.len, SLC_MAX_FRAME_LEN));
+    const std::string text = packet::describe(frame);
+    if (!is_cut) return text;
+    std::string out;
+    for (std::string_view left = text; !left.empty();) {
+        const std::string_view word = next_word(left);
+        if (!word.starts_with("checksum="))
+            out += fmt::format("{}{}", out.empty() ? "" : " ", word);
+    }
+    return out;
 }
 
 /// Numbers of a comment are numbers; names may look like some.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "packet/notation.h"
 
@@ -55,7 +56,6 @@ void add_fixed(FakeTap& tap) {
     slc_tap_event& last =
         put(ack, "ipip 2001:db8:f::1 > 2001:db8:1::7 { " + ack + " }",
             decision(SLC_VERDICT_REDIRECT, SLC_STAGE_FORWARD, SLC_REASON_FORWARDED, 2, 77), 2);
-    last.number += 17;
     last.generation = 8;
     tap.counts.matched += 17;
     tap.counts.seen += 17;
@@ -71,6 +71,12 @@ bool is_asked(const control::CaptureRequest& request, std::uint8_t verdict) {
 }
 
 }  // namespace
+
+std::shared_ptr<observe::Names> FakeTap::names_of(std::uint32_t generation) {
+    auto out = std::make_shared<observe::Names>();
+    out->generation = out->pinned = generation;
+    return out;
+}
 
 FakePacket& FakeTap::add(const std::string& in, const std::string& out) {
     ++counts.seen;
@@ -90,13 +96,23 @@ FakePacket& FakeTap::add(const std::string& in, const std::string& out) {
 
 std::size_t FakeCapture::read(std::size_t limit, const OnEvent& on_event) {
     std::size_t count = 0;
-    for (; count < limit && !tap_->packets.empty(); ++count) {
+    for (; count < limit && !tap_->packets.empty() && !is_swap_next(); ++count) {
         const FakePacket packet = std::move(tap_->packets.front());
         tap_->packets.pop_front();
         on_event(packet.event, cut(packet.in, packet.event.in_cap),
                  cut(packet.out, packet.event.out_cap));
     }
     return count;
+}
+
+bool FakeCapture::is_swap_next() const {
+    return tap_->next_names && !tap_->packets.empty() &&
+           tap_->packets.front().event.generation == tap_->next_names->pinned;
+}
+
+std::shared_ptr<const observe::Names> FakeCapture::names() const {
+    if (is_swap_next()) tap_->names = std::exchange(tap_->next_names, nullptr);
+    return tap_->names;
 }
 
 std::string FakeCapture::ended() const {
@@ -111,17 +127,22 @@ Result<std::unique_ptr<control::CaptureSession>> fake_capture(
             return fail(Errc::not_found, "no service 'wob'", "sluice service list shows them all");
     auto tap = std::make_shared<FakeTap>();
     tap->is_dry = true;
-    tap->names->generation = 8;
-    tap->names->services = {{1, "web"}, {2, "web6"}};
-    tap->names->backends = {{1, "web/10.0.0.5"}};
-    tap->names->customers = {{1, "acme"}};
-    tap->names->policies = {{1, "strict"}};
-    tap->names->interfaces = {{2, "eth0"}, {3, "eth1"}};
+    tap->next_names = FakeTap::names_of(8);
+    for (const auto& names : {tap->names, tap->next_names}) {
+        names->services = {{1, "web"}, {2, "web6"}};
+        names->backends = {{1, "web/10.0.0.5"}};
+        names->customers = {{1, "acme"}};
+        names->policies = {{1, "strict"}};
+        names->interfaces = {{2, "eth0"}, {3, "eth1"}};
+    }
     add_fixed(*tap);
     std::erase_if(tap->packets, [&](const FakePacket& packet) {
         return !is_asked(request, packet.event.rec.verdict);
     });
+    std::uint64_t number = 0;
     for (FakePacket& packet : tap->packets) {
+        number += packet.event.generation == 8 ? tap->counts.lost + 1 : 1;
+        packet.event.number = number;
         packet.event.in_cap = std::min(packet.event.in_cap, request.snap);
         packet.event.out_cap = std::min(packet.event.out_cap, request.snap);
     }

@@ -22,11 +22,13 @@ struct FakePacket {
 struct FakeTap {
     std::deque<FakePacket> packets;  ///< To be read.
     slc_tap_count counts{};
-    std::shared_ptr<observe::Names> names = std::make_shared<observe::Names>();
+    std::shared_ptr<observe::Names> names = names_of(7);
+    std::shared_ptr<observe::Names> next_names;  ///< From the first packet on that is theirs.
     std::string ended;
     std::uint32_t stops = 0;
     bool is_dry = false;  ///< It has ended when all is read.
 
+    static std::shared_ptr<observe::Names> names_of(std::uint32_t generation);
     /// One more that matched. Notations of packet/notation.h; `out` empty: it did not leave.
     FakePacket& add(const std::string& in, const std::string& out = {});
 };
@@ -37,10 +39,12 @@ class FakeCapture : public control::CaptureSession {
     std::size_t read(std::size_t limit, const OnEvent& on_event) override;
     slc_tap_count counts() const override { return tap_->counts; }
     void stop() override { ++tap_->stops; }
-    std::shared_ptr<const observe::Names> names() const override { return tap_->names; }
+    std::shared_ptr<const observe::Names> names() const override;
     std::string ended() const override;
 
  private:
+    [[nodiscard]] bool is_swap_next() const;
+
     std::shared_ptr<FakeTap> tap_;
 };
 

@@ -78,7 +78,9 @@ Result<traffic_flood> flood_of(const Options& options) {
     const auto to = SLC_TRY(options.addresses("to"), "flood");
     if (to.size() != 1) return fail(Errc::invalid, "--to: one address is needed");
     out.is_ip6 = to[0].is_ip6 ? 1 : 0;
-    out.frame_len = 74;
+    out.frame_len = static_cast<__u32>(SLC_TRY(options.number("len", 74), "flood"));
+    if (out.frame_len < 74 || out.frame_len > 1514)
+        return fail(Errc::invalid, "--len: 74 to 1514 bytes of a frame");
     copy_address(to[0], out.dst_be);
     out.dst_port = static_cast<__u32>(SLC_TRY(options.number("port", 7100), "flood"));
     out.seed = now_ns() << 32;

@@ -5,6 +5,7 @@
 /// frames), either from spoofed sources, each packet of another flow, or over the tuples of live
 /// connections in turn (--from, --from-count, --first-port, --ports).
 ///   --kind syn | ack | udp | fin | rst | sweep (SYN, FIN and RST in turn)
+///   --len N      bytes of a frame, 74 without it
 /// Says how many it has sent and in what time; what arrived only the other end can say.
 ///   --flows N    spoofed sources of so many flows in turn, instead of a new one for each packet
 ///   --window N   numbered: as fast as the way lets through with at most so many packets on it, and
