@@ -23,7 +23,9 @@ constexpr std::size_t kMaxPathLen = 4096;
 constexpr const char* kKeys = "the keys are packet, interface and against {text, file, directory}";
 
 Result<void> take_line(std::string& to, Member& member, std::size_t most, bool lines = false) {
-    to = SLC_TRY(line_of(member, most, lines), "request");
+    auto line = line_of(member, most, lines);
+    if (!line) return fail(std::move(line).error());
+    to = std::move(*line);
     return {};
 }
 
@@ -33,15 +35,16 @@ Result<void> take(ExplainBody& out, Member& member) {
     if (member.key == "interface") return take_line(request.interface, member, kMaxInterfaceLen);
     if (member.key == "against.file") return take_line(request.file, member, kMaxPathLen);
     if (member.key == "against.directory") {
-        SLC_CHECK(take_line(request.directory, member, kMaxPathLen), "request");
+        if (auto taken = take_line(request.directory, member, kMaxPathLen); !taken) return taken;
         if (!request.directory.starts_with('/'))
             return fail(Errc::invalid, "against.directory: not an absolute path");
         return {};
     }
     if (member.key != "against.text")
-        return fail(Errc::invalid, fmt::format("request: unknown key '{}'", shown(member.key)),
-                    kKeys);
-    request.against = SLC_TRY(text_of(member), "request");
+        return fail(Errc::invalid, fmt::format("unknown key '{}'", shown(member.key)), kKeys);
+    auto text = text_of(member);
+    if (!text) return fail(std::move(text).error());
+    request.against = std::move(*text);
     if (request.against.empty()) return fail(Errc::invalid, "against.text: empty");
     return {};
 }
