@@ -96,19 +96,20 @@ Result<void> CaptureFiles::finish() {
 
 Result<void> CaptureFiles::open_next() {
     ++number_;
-    if (options_.path == "-") {
+    std::string path = options_.path;
+    if (path == "-") {
         fd_ = STDOUT_FILENO;
-        current_ = "standard output";
+        path = "standard output";
     } else {
-        current_ = is_ring() ? numbered(options_.path, number_, std::chrono::system_clock::now())
-                             : options_.path;
+        if (is_ring()) path = numbered(path, number_, std::chrono::system_clock::now());
         file_ = UniqueFd(
-            ::open(current_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, kMode));
+            ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, kMode));
         const int saved_errno = errno;
-        if (!file_.valid()) return fail(sys_error(saved_errno, current_));
+        if (!file_.valid()) return fail(sys_error(saved_errno, path));
         fd_ = file_.get();
-        if (is_ring()) ring_.push_back(current_);
+        if (is_ring()) ring_.push_back(path);
     }
+    current_ = std::move(path);
     while (options_.files > 0 && ring_.size() > options_.files) {
         (void)::unlink(ring_.front().c_str());  // Somebody may have taken it away.
         ring_.pop_front();

@@ -92,8 +92,8 @@ void print_packet(const char* what, const Json& packet, bool is_wide) {
 void print_walk(const std::string& title, const Json& walk, bool is_wide) {
     const std::string verdict = text_at(walk, "verdict");
     const std::string backend = text_at(walk, "backend");
-    fmt::print("{}: {} at {}, {}{}\n", title, painted(verdict, colour_of(verdict)),
-               text_at(walk, "stage"), text_at(walk, "reason"),
+    fmt::print("{}: {} ({}) at stage {}{}\n", title, painted(verdict, colour_of(verdict)),
+               text_at(walk, "reason"), text_at(walk, "stage"),
                backend.empty() ? "" : ", for " + backend);
     for (const Json& step : member_at(walk, "steps"))
         fmt::print("  {:<8} {}\n", text_at(step, "stage"), text_at(step, "text"));

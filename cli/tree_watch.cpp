@@ -46,7 +46,8 @@ class FilterOptions {
     }
 
     void add_not() {
-        negation_ = app_->add_flag("--not", std::string("The filter behind it must not hold"));
+        negation_ = app_->add_flag_function(
+            "--not", [](std::int64_t) {}, "The filter behind it must not hold");
         WatchOptions& out = tree_.options.watch;
         app_->parse_complete_callback([app = app_, keys = keys_, negation = negation_, &out] {
             take(out, *app, keys, negation);
@@ -107,8 +108,8 @@ void add_observe(Tree& tree) {
     WatchOptions& options = tree.options.watch;
     CLI::App* observe = tree.verb(
         tree.app, "observe", run_observe,
-        "Sampled packets and what was decided about them, as they come; filters may be repeated: "
-        "any value of one must hold, and all filters");
+        "Sampled packets and what was decided about them, as they come; of a filter given twice "
+        "one must hold, and of different ones all");
     add_filters(tree, observe);
     add_last(observe, options,
              "Begin with the last N that there are, and end there without --follow (default: 10, "

@@ -191,7 +191,7 @@ CASES = [
     ("explain_two_packets", None, "sluice", "explain 'ether 0x0806' --pcap @DIR@/syn.pcap"),
     ("explain_frame_of_nothing", None, "sluice", "explain 'ether 0x0806' --frame 2"),
     ("explain_odd_packet", None, "sluice", "explain 'tcp 198.51.100.7:1234 > 192.0.2.10:443 sny'"),
-    ("explain_odd_bytes", None, "sluice", "explain '45000028000100004006000000c6336407c0'"),
+    ("explain_odd_bytes", None, "sluice", "explain '45000028000100004006000000c6336407c'"),
     ("explain_no_interface", "healthy", "sluice",
      "explain 'tcp 198.51.100.7:1234 > 192.0.2.10:443' --interface eth9"),
     ("explain_no_daemon", None, "sluice", "explain 'tcp 198.51.100.7:1234 > 192.0.2.10:443'"),

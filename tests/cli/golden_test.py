@@ -87,7 +87,8 @@ def main():
     chosen = [case for case in cases.CASES if not args.names or case[0] in args.names]
     with tempfile.TemporaryDirectory(prefix="sluice-cli-") as directory:
         for file, text in cases.FILES.items():
-            pathlib.Path(directory, file).write_text(text)
+            data = text if isinstance(text, bytes) else text.encode()
+            pathlib.Path(directory, file).write_bytes(data)
         socket = os.path.join(directory, "api.sock")
         for case in chosen:
             if case[1] is None:
