@@ -81,7 +81,8 @@ class ExplainTest : public ControllerTest {
             out += each.name + " " + std::to_string(each.traffic.packets) + "\n";
         for (const auto& each : status.backends)
             out += each.address.text() + " " + std::to_string(each.traffic.packets) + "\n";
-        for (const auto& use : controller_->maps().maps.front().groups)
+        const MapsStatus maps = controller_->maps();
+        for (const auto& use : maps.maps.front().groups)
             out += use.name + " " + std::to_string(use.hits) + " " + std::to_string(use.misses) +
                    " " + std::to_string(use.inserts) + "\n";
         out += std::to_string(controller_->flows({}, FlowAction::count, 0)->matched);
