@@ -8,7 +8,6 @@
 #include <sys/mount.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -20,6 +19,7 @@
 #include "api/client.h"
 #include "api/server.h"
 #include "base/log.h"
+#include "bench/driver.h"
 #include "bench/lab.h"
 #include "control/controller.h"
 #include "control/metrics_source.h"
@@ -60,9 +60,9 @@ std::string config_of(const MetricsOptions& options) {
     }
     out += "services:\n";
     for (unsigned g = 0; g < options.services; ++g)
-        out += fmt::format(
-            "  - {{name: service-{:05}, vip: 198.18.{}.{}, port: 80, group: group-{:05}}}\n", g,
-            g >> 8, g & 255, g);
+        out +=
+            fmt::format("  - {{name: service-{:05}, vip: {}, port: {}, group: group-{:05}}}\n", g,
+                        g == 0 ? kVip4 : fmt::format("198.18.{}.{}", g >> 8, g & 255), kPort, g);
     return out;
 }
 
@@ -93,6 +93,15 @@ class Node {
             SLC_TRY(api::Server::open(*out->loop_, listen, *out->controller_), "metrics");
         out->loop_->every(control::Controller::kChangeTick,
                           [node = out.get()] { node->controller_->on_change_tick(); });
+        SLC_CHECK(out->loop_->on_readable(out->controller_->network_fd(),
+                                          [node = out.get()] { node->controller_->on_network(); }),
+                  "metrics");
+        // The daemon's own look at what it was not told of: next hops that were not known at first.
+        out->controller_->on_network();
+        const auto backends = out->controller_->metrics().backends;
+        const bool is_up = std::all_of(backends.begin(), backends.end(),
+                                       [](const auto& backend) { return backend.up; });
+        if (!is_up) return fail(Errc::internal, "a backend has no next hop");
         out->thread_ = std::thread([node = out.get()] {
             (void)pin_to_cpu(0);
             (void)node->loop_->run().has_value();
@@ -188,18 +197,6 @@ class Scraper {
     std::thread thread_;
 };
 
-/// TCP SYN to the VIP of the first service, from 198.51.100.1.
-std::vector<std::uint8_t> frame() {
-    std::vector<std::uint8_t> out = {0x02, 0,    0,    0,    0,    1,    0x02, 0,  0,  0,
-                                     0,    2,    0x08, 0x00,  // Ethernet
-                                     0x45, 0,    0,    40,   0,    1,    0x40, 0,  64, 6,
-                                     0,    0,    198,  51,   100,  1,    198,  18, 0,  0,  // IPv4
-                                     0x04, 0xd2, 0,    80,   0,    0,    0,    1,  0,  0,
-                                     0,    0,    0x50, 0x02, 0xff, 0xff, 0,    0,  0,  0};
-    out.resize(64);
-    return out;
-}
-
 /// Waits of others while scrapes run without a pause: the longest of each round's.
 Result<std::vector<double>> measure_waits(const MetricsOptions& options) {
     std::vector<double> out;
@@ -213,24 +210,25 @@ Result<std::vector<double>> measure_waits(const MetricsOptions& options) {
     return out;
 }
 
-struct Packets {
+struct PacketTimes {
     std::vector<double> alone_ns;
     std::vector<double> beside_ns;
     unsigned scrapes = 0;
 };
 
-Result<Packets> measure_packets(const MetricsOptions& options) {
+Result<PacketTimes> measure_packets(const MetricsOptions& options) {
     const UniqueFd program(::bpf_obj_get(Node::program_pin().c_str()));
     const int saved = errno;
     if (!program.valid()) return fail(sys_error(saved, "open " + Node::program_pin()));
     SLC_CHECK(pin_to_cpu(last_cpu()), "packets");
-    const auto packet = frame();
-    Packets out;
+    Driver driver = SLC_TRY(Driver::load({}), "packets");
+    SLC_CHECK(driver.aim(program.get(), true), "packets");
+    const std::uint32_t verdict = SLC_TRY(driver.run(1), "packets").verdict;
+    if (verdict != XDP_TX && verdict != XDP_REDIRECT)
+        return fail(Errc::internal, fmt::format("the packet is not forwarded, but {}", verdict));
+    PacketTimes out;
     const auto measure = [&]() -> Result<double> {
-        const TestRun run = SLC_TRY(test_run(program.get(), packet, options.packets), "packets");
-        if (run.verdict != XDP_TX && run.verdict != XDP_REDIRECT)
-            return fail(Errc::internal, "the packet is not forwarded");
-        return run.ns;
+        return SLC_TRY(driver.run(options.packets), "packets").ns;
     };
     (void)SLC_TRY(measure(), "warm up");
     for (unsigned round = 0; round < options.rounds; ++round) {
@@ -260,7 +258,7 @@ Result<nlohmann::json> run_metrics(const MetricsOptions& options, std::vector<As
         scrapes.push_back(page.ms);
     }
     const auto waits = SLC_TRY(measure_waits(options), "metrics");
-    const Packets packets = SLC_TRY(measure_packets(options), "metrics");
+    const PacketTimes packets = SLC_TRY(measure_packets(options), "metrics");
     progress("");
     const Spread ratio = ratio_of(packets.beside_ns, packets.alone_ns);
     Table table({"", "median (least..most)"});

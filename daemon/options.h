@@ -18,7 +18,7 @@ struct Options {
     std::string output;  ///< With Action::print: of --help and --version.
     std::string config_file = "/etc/sluice/sluice.yaml";
     std::string socket = "/run/sluice/sluice.sock";
-    std::string metrics_listen;  ///< Empty: no TCP port.
+    std::string metrics_listen;      ///< Empty: no TCP port.
     std::size_t metrics_series = 0;  ///< 0: as the controller has it.
     std::string bpffs = "/sys/fs/bpf/sluice";
     std::string state_dir = "/var/lib/sluice";
