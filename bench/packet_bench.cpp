@@ -37,6 +37,29 @@ std::string flows_text(std::uint64_t flows) {
     return std::to_string(flows);
 }
 
+/// Beside the scenarios of the same traffic, which are counted and sampled.
+void add_bare(std::vector<Scenario>& out) {
+    for (const Traffic traffic : {Traffic::tcp4, Traffic::tcp6}) {
+        const bool ip6 = traffic == Traffic::tcp6;
+        out.push_back({.name = fmt::format("sampling off, {} TCP", ip6 ? "IPv6" : "IPv4"),
+                       .traffic = traffic,
+                       .setup = "sampling off",
+                       .grows = ip6 ? 40u : 20u,
+                       .everybody = false});
+    }
+
+    for (const Traffic traffic : {Traffic::tcp4, Traffic::not_ours4}) {
+        const bool passes = traffic == Traffic::not_ours4;
+        out.push_back({.name = fmt::format("uncounted, {}", passes ? "not ours" : "IPv4 TCP"),
+                       .traffic = traffic,
+                       .flows = passes ? 10'000u : 100u,
+                       .setup = "uncounted",
+                       .verdict = passes ? XDP_PASS : XDP_TX,
+                       .grows = passes ? 0u : 20u,
+                       .everybody = false});
+    }
+}
+
 std::vector<Scenario> scenarios() {
     std::vector<Scenario> out;
     struct Kind {
@@ -76,26 +99,7 @@ std::vector<Scenario> scenarios() {
                        .marked = true});
     }
 
-    // Beside the scenarios of the same traffic, which are sampled.
-    for (const Traffic traffic : {Traffic::tcp4, Traffic::tcp6}) {
-        const bool ip6 = traffic == Traffic::tcp6;
-        out.push_back({.name = fmt::format("sampling off, {} TCP", ip6 ? "IPv6" : "IPv4"),
-                       .traffic = traffic,
-                       .setup = "sampling off",
-                       .grows = ip6 ? 40u : 20u,
-                       .everybody = false});
-    }
-
-    for (const Traffic traffic : {Traffic::tcp4, Traffic::not_ours4}) {
-        const bool passes = traffic == Traffic::not_ours4;
-        out.push_back({.name = fmt::format("uncounted, {}", passes ? "not ours" : "IPv4 TCP"),
-                       .traffic = traffic,
-                       .flows = passes ? 10'000u : 100u,
-                       .setup = "uncounted",
-                       .verdict = passes ? XDP_PASS : XDP_TX,
-                       .grows = passes ? 0u : 20u,
-                       .everybody = false});
-    }
+    add_bare(out);
 
     const auto mode = [&](const char* name, Traffic traffic, std::uint32_t grows) {
         out.push_back({.name = std::string("mode ") + name,

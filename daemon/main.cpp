@@ -188,8 +188,7 @@ Result<void> detach(const Options& options) {
     const auto left = kernel::Instance::list(options.bpffs);
     if (!left || !left->empty()) return {};
     for (const auto& one : SLC_TRY(node::undo_tuning(options.state_dir), "detach")) {
-        const bool is_well =
-            one.end == node::TuningEnd::undone || one.end == node::TuningEnd::gone;
+        const bool is_well = one.end == node::TuningEnd::undone || one.end == node::TuningEnd::gone;
         log_event(is_well ? LogLevel::info : LogLevel::warning, "tuning.undone",
                   {{"interface", one.interface},
                    {"setting", one.setting},

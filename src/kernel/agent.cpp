@@ -92,8 +92,7 @@ Result<Agent> Agent::open(const AgentOptions& options) {
     if (earlier.valid())
         SLC_CHECK(out.object_.reuse_map(kCounters, earlier.get()), "agent");
     else
-        SLC_CHECK(out.object_.set_max_entries(kCounters, kRows * SLC_FAMPROTO_COUNT),
-                  "agent");
+        SLC_CHECK(out.object_.set_max_entries(kCounters, kRows * SLC_FAMPROTO_COUNT), "agent");
     SLC_CHECK(out.object_.set_node(&layout.node, sizeof layout.node), "agent");
     SLC_CHECK(out.object_.load(), "agent");
     SLC_CHECK(fill_tables(out.object_, image, layout), "agent");

@@ -183,7 +183,7 @@ class Instance {
     UniqueFd lock_;
     UniqueFd root_program_;
     UniqueFd root_progs_;
-    UniqueFd tap_front_;                        ///< While there is a tap of this process.
+    UniqueFd tap_front_;                       ///< While there is a tap of this process.
     std::vector<std::string> tap_interfaces_;  ///< Empty: all.
     bool is_new_ = false;
     std::map<std::string, UniqueFd> links_;

@@ -37,6 +37,10 @@ Bytes copy(std::span<const std::byte> bytes) {
     return {data, data + bytes.size()};
 }
 
+void look_again() {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // a pause between two looks
+}
+
 class CaptureTest : public ControllerTest {
  protected:
     void SetUp() override {
@@ -81,7 +85,7 @@ class CaptureTest : public ControllerTest {
                                      std::span<const std::byte> sent) {
                 out.push_back({event, copy(in), copy(sent)});
             });
-            if (out.size() < count) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            if (out.size() < count) look_again();
         }
         EXPECT_EQ(out.size(), count);
         if (out.size() != count)
@@ -164,7 +168,7 @@ TEST_F(CaptureTest, takes_one_of_so_many) {
     for (int i = 0; i < 40; ++i) send(kDropped);
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     while (session->counts().matched < 40 && std::chrono::steady_clock::now() < deadline)
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        look_again();
     const slc_tap_count counts = session->counts();
     EXPECT_EQ(counts.matched, 40u);
     EXPECT_EQ(read(*session, counts.matched - counts.skipped).size(), 40u - counts.skipped);
@@ -180,7 +184,7 @@ TEST_F(CaptureTest, counts_what_finds_no_room) {
     for (int i = 0; i < kPackets; ++i) send(kDropped);
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     while (session->counts().matched < kPackets && std::chrono::steady_clock::now() < deadline)
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        look_again();
     const slc_tap_count counts = session->counts();
     EXPECT_EQ(counts.matched, std::uint64_t{kPackets});
     EXPECT_GT(counts.lost, 0u);

@@ -51,7 +51,8 @@ const std::vector<Case> kCases = {
      "0"
      "0000000000500200ff00000000",
      "tcp [2001:db8::7]:1234 > [2001:db8:a::10]:443 syn"},
-    {"not_ip", kEthernet.substr(0, 24) + "0806" + std::string(56, '0'), "ether 0x0806 data=" + std::string(56, '0')},
+    {"not_ip", kEthernet.substr(0, 24) + "0806" + std::string(56, '0'),
+     "ether 0x0806 data=" + std::string(56, '0')},
 };
 
 class Pasted : public testing::TestWithParam<Case> {};
