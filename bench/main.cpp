@@ -113,6 +113,26 @@ CLI::App* add_scale(CLI::App& app, ScaleOptions& options) {
     return command;
 }
 
+CLI::App* add_gate(CLI::App& app, GateOptions& options) {
+    CLI::App* command = app.add_subcommand("gate", "fails when something became slower");
+    command->add_option("--recorded", options.recorded, "what to compare with");
+    command->add_flag("--record", options.record, "write that file instead");
+    command->add_flag("!--no-live", options.live, "leave live throughput out");
+    command->add_option("--rounds", options.rounds)->check(CLI::Range(1u, 1000u));
+    command->add_option("--json", options.json, "file, or - for standard output");
+    return command;
+}
+
+CLI::App* add_live(CLI::App& app, LiveOptions& options) {
+    CLI::App* command = app.add_subcommand("live", "throughput over veth with live frames");
+    command->add_option("--packets", options.packets, "of a measurement, on each core")
+        ->check(CLI::Range(10000u, 1000000000u));
+    command->add_option("--rounds", options.rounds)->check(CLI::Range(1u, 1000u));
+    command->add_flag("!--no-peers", options.peers, "leave Linux and nftables out");
+    command->add_option("--json", options.json, "file, or - for standard output");
+    return command;
+}
+
 int run(int argc, char** argv) {
     CLI::App app("Benchmarks of Sluice", "sluice-bench");
     app.require_subcommand(1);
@@ -149,13 +169,7 @@ int run(int argc, char** argv) {
     });
 
     LiveOptions live;
-    CLI::App* live_command = app.add_subcommand("live", "throughput over veth with live frames");
-    live_command->add_option("--packets", live.packets, "of a measurement, on each core")
-        ->check(CLI::Range(10000u, 1000000000u));
-    live_command->add_option("--rounds", live.rounds)->check(CLI::Range(1u, 1000u));
-    live_command->add_flag("!--no-peers", live.peers, "leave Linux and nftables out");
-    live_command->add_option("--json", live.json, "file, or - for standard output");
-    live_command->callback(
+    add_live(app, live)->callback(
         [&] { chosen = [&] { return finish(run_live(live, asked), asked, command, live.json); }; });
 
     LatencyOptions latency;
@@ -169,13 +183,7 @@ int run(int argc, char** argv) {
     });
 
     GateOptions gate;
-    CLI::App* gate_command = app.add_subcommand("gate", "fails when something became slower");
-    gate_command->add_option("--recorded", gate.recorded, "what to compare with");
-    gate_command->add_flag("--record", gate.record, "write that file instead");
-    gate_command->add_flag("!--no-live", gate.live, "leave live throughput out");
-    gate_command->add_option("--rounds", gate.rounds)->check(CLI::Range(1u, 1000u));
-    gate_command->add_option("--json", gate.json, "file, or - for standard output");
-    gate_command->callback(
+    add_gate(app, gate)->callback(
         [&] { chosen = [&] { return finish(run_gate(gate, asked), asked, command, ""); }; });
 
     try {

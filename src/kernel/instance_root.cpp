@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The root program and its array: made once, found again, and renewed when a version before had
-/// made them without room for a canary or a tap. Renewing loses no packet: the new array holds what is live
-/// before any link is moved to the new program, and the old one is let go when nobody runs it.
+/// made them without room for a canary or a tap. Renewing loses no packet: the new array holds what
+/// is live before any link is moved to the new program, and the old one is let go when nobody runs
+/// it.
 
 #include <bpf/bpf.h>
 #include <linux/bpf.h>

@@ -341,6 +341,27 @@ Result<FlowAnswer> FakeNode::flow(const FlowTuple& tuple) {
     return out;
 }
 
+namespace {
+
+MapStatus fragments() {
+    MapStatus frags;
+    frags.name = "slc_frags";
+    frags.kind = "state";
+    frags.counted = true;
+    frags.entries = 40;
+    frags.capacity = 4096;
+    frags.bytes = 65'536;
+    frags.oldest = std::chrono::seconds(14);
+    frags.life = TableLife{.trend = observe::TableView{.growth = {0.4, 0, 0}, .full_in = {}},
+                           .counts_inserts = false,
+                           .expired = 900,
+                           .ages = {10, 25, 5, 0, 0, 0},
+                           .services = {{"web", 30}, {"web6", 10}}};
+    return frags;
+}
+
+}  // namespace
+
 MapsStatus FakeNode::maps() {
     MapsStatus out;
     MapStatus services;
@@ -393,25 +414,12 @@ MapsStatus FakeNode::maps() {
                                                    .full_in = std::chrono::seconds(0)};
         out.changes = {{"web", config::Balance::maglev, 256, status_.backends[0].change}};
     }
-    MapStatus frags;
-    frags.name = "slc_frags";
-    frags.kind = "state";
-    frags.counted = true;
-    frags.entries = 40;
-    frags.capacity = 4096;
-    frags.bytes = 65'536;
-    frags.oldest = std::chrono::seconds(14);
-    frags.life = TableLife{.trend = observe::TableView{.growth = {0.4, 0, 0}, .full_in = {}},
-                           .counts_inserts = false,
-                           .expired = 900,
-                           .ages = {10, 25, 5, 0, 0, 0},
-                           .services = {{"web", 30}, {"web6", 10}}};
     MapStatus samples;
     samples.name = "slc_samples";
     samples.kind = "state";
     samples.capacity = 1024;
     samples.bytes = 262'144;
-    out.maps = {services, flows, frags, samples};
+    out.maps = {services, flows, fragments(), samples};
     return out;
 }
 
