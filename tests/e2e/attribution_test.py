@@ -15,7 +15,8 @@ from capture_case import IN, OUT, XDP_ACTIONS, Capture
 from lab import rack, town
 
 PACKETS = 10_000
-VIP, VIP6, PASSING, LOCAL = town.VIP4, town.VIP6, rack.vip4(11), rack.vip4(31)
+VIP, VIP6 = town.VIP4, town.VIP6
+OWNED, PASSING, LOCAL = rack.vip4(20), rack.vip4(11), rack.vip4(31)
 TUNNEL_END, PEER = rack.BALANCER4, "10.255.0.9"
 # Others than the mix come by eth0 meanwhile: neighbours keep in touch.
 SHARED = ("not_ip", "not_ours", "neighbour_discovery")
@@ -31,12 +32,14 @@ def kind(packets, reasons, verdict="drop", **words) -> Kind:
     return Kind(packets, reasons.split(), verdict, words)
 
 
-WEB = {"service": "web", "customer": "acme", "policy": "edge"}
+OWNERS = {"customer": "acme", "policy": "edge"}  # Of a VIP with all that is on it.
+WEB = {"service": "web"} | OWNERS
 ETHER = "02000000000a02000000000b"  # Addresses, for frames that are written out.
-QUOTED = f"tcp {VIP}:80 > 198.51.100.7:1234"
+QUOTED = f"tcp {OWNED}:80 > 198.51.100.7:1234"
 
 KINDS = [
-    kind("tcp {c} > {v}:80 syn", "forwarded", "forward", **WEB),
+    kind("tcp {c} > {w}:80 syn", "forwarded", "forward", **WEB),
+    kind("tcp {c} > {w}:9 syn", "no_such_port", **OWNERS),
     kind("tcp {c6} > {v6}:80 syn", "forwarded", "forward", service="web6"),
     kind(["tcp {c} > {v}:81 syn", "tcp {c} > {v}:81 ack"], "forwarded forwarded_remembered", "forward",
          service="kept"),
@@ -59,7 +62,8 @@ KINDS = [
     kind("icmp6 {a6} > {v6} neighbour-solicitation", "neighbour_discovery", "pass"),
     kind("tcp {c} > {v}:80 syn cut=30", "hdr_truncated"),
     kind("hex:" + ETHER + "080065" + "00" * 60, "ip_version"),
-    kind("hex:" + ETHER + "080044" + "00" * 60, "ip_header_len"),
+    kind("hex:" + ETHER + "080044000028000100004006" + "0000" + "c6336407" + "c000020a" + "00" * 20,
+         "ip_header_len"),
     kind("tcp {c} > {v}:80 syn ip_len=2000", "ip_total_len"),
     kind("tcp 127.0.0.1:{p} > {v}:80 syn", "ip_source_invalid"),
     kind("tcp {v}:{p} > {v}:80 syn", "land"),
@@ -74,10 +78,10 @@ KINDS = [
     kind("icmp {a} > {v} echo-request frag=0+ len=64", "frag_icmp"),
     kind("icmp {a} > {v} type=13", "icmp_type"),
     kind("icmp {a} > {v} echo-request", "echo_replied icmp_rate", ""),
-    kind("icmp {a} > {v} echo-request checksum=1", "icmp_checksum"),
-    kind("icmp {a} > {v} frag-needed mtu=1400 of ( " + QUOTED + " )", "forwarded_icmp_error",
+    kind("icmp {a} > {v} echo-request checksum=1", "icmp_checksum icmp_rate"),
+    kind("icmp {a} > {w} frag-needed mtu=1400 of ( " + QUOTED + " )", "forwarded_icmp_error",
          "forward", **WEB),
-    kind("icmp {a} > {v} frag-needed mtu=1400 quote=24 of ( " + QUOTED + " )",
+    kind("icmp {a} > {v} frag-needed mtu=1400 quote=24 of ( tcp {v}:80 > 198.51.100.7:1234 )",
          "icmp_quote_truncated"),
     kind("icmp {a} > {v} frag-needed mtu=1400 of ( tcp 203.0.114.1:80 > 198.51.100.7:1234 )",
          "icmp_quote_mismatch"),
@@ -105,7 +109,7 @@ def filled(packet: str, number: int) -> str:
     address = f"198.51.{100 + number // 200 % 100}.{number % 200 + 1}"
     port = 1024 + number % 60000
     for key, value in (("{c}", f"{address}:{port}"), ("{a}", address), ("{p}", str(port)),
-                       ("{v}", VIP), ("{v6}", VIP6), ("{a6}", f"2001:db8:c::{number % 9999 + 1}"),
+                       ("{v}", VIP), ("{w}", OWNED), ("{v6}", VIP6), ("{a6}", f"2001:db8:c::{number % 9999 + 1}"),
                        ("{c6}", f"[2001:db8:c::{number % 9999 + 1}]:{port}")):
         packet = packet.replace(key, value)
     return packet.replace(f"> {VIP6}:80", f"> [{VIP6}]:80")
@@ -114,20 +118,29 @@ def filled(packet: str, number: int) -> str:
 class Attribution(capture_case.CaptureCase):
     """A configuration with something for everybody."""
 
+    far: tuple = ()  # What does not answer: at first nobody, so that the others can be waited for.
+
+    @classmethod
+    def build(cls) -> None:
+        super().build()
+        cls.far = ("10.0.0.99",)
+        cls.town.apply(cls.document())
+
     @classmethod
     def document(cls, backends=None, **settings) -> dict:
         ids = [{"address": rack.backend4(n), "server_id": n} for n in (1, 2)]
         group_map = {"web": {"backends": [rack.backend4(n) for n in (1, 2, 3)]},
                      "ids": {"backends": ids},
                      "empty": {"backends": [{"address": rack.backend4(1), "weight": 0}]},
-                     "far": {"backends": ["10.0.0.99"]}}
+                     "far": {"backends": list(cls.far) or [rack.backend4(1)]}}
 
         def service(name, protocol, port, group, **more):
             return {"name": name, "vip": VIP, "protocol": protocol, "port": port, "forward": "ipip",
                     "group": group, "tracking": "never"} | more
         quic = {"quic-lb": {"server_id_length": 2}}
         services = [
-            service("web", "tcp", 80, "web", customer="acme", policy="edge"),
+            service("web", "tcp", 80, "web", vip=OWNED, **OWNERS),
+            service("plain", "tcp", 80, "web"),
             service("web6", "tcp", 80, "web", vip=VIP6),
             service("kept", "tcp", 81, "web", tracking="always"),
             service("named", "tcp", 82, "ids", route_by="tcp-server-id"),

@@ -40,7 +40,7 @@ class Top(generation_case.GenerationCase):
         for service in out["services"]:
             if service["protocol"] == "tcp":
                 service["tracking"] = "always"
-        return out
+        return out | {"version": 2}
 
     def once(self, view: str, seconds: int) -> dict:
         """Rows of a view by their names, with rates over so many seconds."""
