@@ -49,12 +49,12 @@ struct WayReport {
     bool operator==(const WayReport&) const = default;
 };
 
-/// A prefix by all ways: the worst of them, with whose it is in `why`.
 struct PrefixStatus {
     IpPrefix prefix;
     Wish wish = Wish::withdraw;
-    PrefixReport report;
-    std::chrono::system_clock::time_point since{};
+    PrefixReport report;                 ///< Of the way that does worst, with its name in `why`.
+    std::vector<PrefixReport> by_way{};  ///< In the order of AnnounceReport::ways.
+    std::chrono::system_clock::time_point since{};  ///< In the state that `report` says.
     bool operator==(const PrefixStatus&) const = default;
 };
 

@@ -61,7 +61,7 @@ inline constexpr std::uint8_t kHoldExpired = 4;
 /// RFC 6608: which state met a message that does not belong there.
 inline constexpr std::uint8_t kStateError = 5, kInOpenSent = 1, kInOpenConfirm = 2,
                               kInEstablished = 3;
-inline constexpr std::uint8_t kCease = 6, kShutdown = 2, kDeconfigured = 3, kOtherChange = 6;
+inline constexpr std::uint8_t kCease = 6, kShutdown = 2;
 }  // namespace bgp
 
 struct BgpNotification {

@@ -33,6 +33,8 @@ class BgpSession {
     void stop(bool withdraw);
 
     [[nodiscard]] const BgpSpeaker& speaker() const { return speaker_; }
+    /// No connection is left, not even one that waits for the peer to have read our last words.
+    [[nodiscard]] bool is_silent() const { return !fd_.valid() && !parted_.valid(); }
 
  private:
     void pump();
