@@ -27,7 +27,7 @@ add_library(Sluice::sluice ALIAS sluice_all)
 
 # Imported targets of pkg-config are not exported: whoever uses the package makes them again.
 set(SLUICE_PKGCONFIG_FINDS)
-foreach(pair LIBBPF:libbpf LIBMNL:libmnl LIBCRYPTO:libcrypto SQLITE3:sqlite3)
+foreach(pair LIBBPF:libbpf LIBMNL:libmnl LIBCRYPTO:libcrypto SQLITE3:sqlite3 NGHTTP2:libnghttp2)
     string(REPLACE : ";" pair ${pair})
     list(GET pair 0 prefix)
     list(GET pair 1 package)
