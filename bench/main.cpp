@@ -8,6 +8,7 @@
 
 #include "bench/flow_bench.h"
 #include "bench/gate.h"
+#include "bench/health_bench.h"
 #include "bench/latency_bench.h"
 #include "bench/live_bench.h"
 #include "bench/metrics_bench.h"
@@ -102,6 +103,19 @@ CLI::App* add_ring(CLI::App& app, RingOptions& options) {
     return command;
 }
 
+CLI::App* add_health(CLI::App& app, HealthOptions& options) {
+    CLI::App* command = app.add_subcommand("health", "checking thousands of backends");
+    command->add_option("--backends", options.backends)->check(CLI::Range(1u, 60000u));
+    command->add_option("--seconds", options.seconds, "of a measurement")
+        ->check(CLI::Range(1u, 3600u));
+    command->add_option("--interval", options.interval_ms, "milliseconds between two checks")
+        ->check(CLI::Range(100u, 60000u));
+    command->add_option("--rounds", options.rounds)->check(CLI::Range(1u, 1000u));
+    command->add_option("--only", options.only, "scenarios whose name contains this");
+    command->add_option("--json", options.json, "file, or - for standard output");
+    return command;
+}
+
 CLI::App* add_scale(CLI::App& app, ScaleOptions& options) {
     CLI::App* command = app.add_subcommand("scale", "what a large configuration costs, by parts");
     command->add_option("--services", options.services)->check(CLI::Range(1u, 60000u));
@@ -143,6 +157,11 @@ int run(int argc, char** argv) {
     RingOptions ring;
     add_ring(app, ring)->callback(
         [&] { chosen = [&] { return finish(run_ring(ring, asked), asked, command, ring.json); }; });
+
+    HealthOptions health;
+    add_health(app, health)->callback([&] {
+        chosen = [&] { return finish(run_health(health, asked), asked, command, health.json); };
+    });
 
     RoadsOptions roads;
     add_roads(app, roads)->callback([&] {

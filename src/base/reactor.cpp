@@ -125,7 +125,7 @@ void Reactor::run_once(nanoseconds longest) {
 
 nanoseconds Reactor::wait_time(nanoseconds longest) const {
     if (heap_.empty()) return longest;
-    const nanoseconds until = heap_.front()->when_ - Clock::now();
+    const nanoseconds until = heap_.front().when - Clock::now();
     return std::clamp(until, nanoseconds(0), longest);
 }
 
@@ -144,8 +144,8 @@ void Reactor::run_timers(Time now) {
     // All are taken out first, so that one that is set to the past by a callback waits for the next
     // round.
     due_.clear();
-    while (!heap_.empty() && heap_.front()->when_ <= now) {
-        Timer* timer = heap_.front();
+    while (!heap_.empty() && heap_.front().when <= now) {
+        Timer* timer = heap_.front().timer;
         heap_remove(timer);
         timer->position_ = due_.size();
         timer->is_due_ = true;
@@ -197,48 +197,47 @@ void Reactor::forget_running(const void* watch_or_timer) {
 }
 
 void Reactor::heap_add(Timer* timer) {
-    heap_.push_back(timer);
-    timer->position_ = heap_.size() - 1;
-    sift_up(timer->position_);
+    heap_.push_back({.when = timer->when_, .timer = timer});
+    sift_up(heap_.size() - 1);
 }
 
 void Reactor::heap_remove(const Timer* timer) {
     const std::size_t position = timer->position_;
-    Timer* last = heap_.back();
+    const HeapPlace last = heap_.back();
     heap_.pop_back();
-    if (last == timer) return;
+    if (last.timer == timer) return;
     put(position, last);
     sift_up(position);
-    sift_down(last->position_);
+    sift_down(last.timer->position_);
 }
 
 void Reactor::sift_up(std::size_t position) {
-    Timer* timer = heap_[position];
+    const HeapPlace place = heap_[position];
     while (position > 0) {
         const std::size_t parent = (position - 1) / 2;
-        if (heap_[parent]->when_ <= timer->when_) break;
+        if (heap_[parent].when <= place.when) break;
         put(position, heap_[parent]);
         position = parent;
     }
-    put(position, timer);
+    put(position, place);
 }
 
 void Reactor::sift_down(std::size_t position) {
-    Timer* timer = heap_[position];
+    const HeapPlace place = heap_[position];
     for (;;) {
         std::size_t child = 2 * position + 1;
         if (child >= heap_.size()) break;
-        if (child + 1 < heap_.size() && heap_[child + 1]->when_ < heap_[child]->when_) ++child;
-        if (timer->when_ <= heap_[child]->when_) break;
+        if (child + 1 < heap_.size() && heap_[child + 1].when < heap_[child].when) ++child;
+        if (place.when <= heap_[child].when) break;
         put(position, heap_[child]);
         position = child;
     }
-    put(position, timer);
+    put(position, place);
 }
 
-void Reactor::put(std::size_t position, Timer* timer) {
-    heap_[position] = timer;
-    timer->position_ = position;
+void Reactor::put(std::size_t position, const HeapPlace& place) {
+    heap_[position] = place;
+    place.timer->position_ = position;
 }
 
 Result<std::unique_ptr<ReactorThread>> ReactorThread::start(const std::string& name) {

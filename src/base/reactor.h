@@ -136,12 +136,17 @@ class Reactor {
     void heap_remove(const Timer* timer);
     void sift_up(std::size_t position);
     void sift_down(std::size_t position);
-    void put(std::size_t position, Timer* timer);
+    /// What the heap is ordered by stands beside the pointer: sifting touches no timer twice.
+    struct HeapPlace {
+        Time when;
+        Timer* timer;
+    };
+    void put(std::size_t position, const HeapPlace& place);
 
     UniqueFd epoll_;
     UniqueFd wake_;
-    std::vector<Timer*> heap_;  ///< A binary heap: the first is the earliest.
-    std::vector<Timer*> due_;   ///< Of this round, with holes where one was stopped or set again.
+    std::vector<HeapPlace> heap_;  ///< A binary heap: the first is the earliest.
+    std::vector<Timer*> due_;  ///< Of this round, with holes where one was stopped or set again.
     std::array<epoll_event, kBatch> events_{};
     std::size_t events_next_ = 0;
     std::size_t events_end_ = 0;

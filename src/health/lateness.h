@@ -13,13 +13,15 @@ namespace sluice::health {
 class Lateness {
  public:
     /// Upper bounds of the cells, inclusive; one more cell holds what is above all of them.
-    static constexpr std::array<std::chrono::microseconds, 12> kBounds{
-        std::chrono::microseconds(500),       std::chrono::microseconds(1'000),
-        std::chrono::microseconds(2'000),     std::chrono::microseconds(5'000),
-        std::chrono::microseconds(10'000),    std::chrono::microseconds(20'000),
-        std::chrono::microseconds(50'000),    std::chrono::microseconds(100'000),
-        std::chrono::microseconds(200'000),   std::chrono::microseconds(500'000),
-        std::chrono::microseconds(1'000'000), std::chrono::microseconds(5'000'000)};
+    static constexpr std::array<std::chrono::microseconds, 15> kBounds = [] {
+        constexpr std::int64_t kMicroseconds[] = {50,      100,     200,     500,       1'000,
+                                                  2'000,   5'000,   10'000,  20'000,    50'000,
+                                                  100'000, 200'000, 500'000, 1'000'000, 5'000'000};
+        std::array<std::chrono::microseconds, 15> out{};
+        for (std::size_t i = 0; i < out.size(); ++i)
+            out[i] = std::chrono::microseconds(kMicroseconds[i]);
+        return out;
+    }();
 
     void add(std::chrono::microseconds late);
 
