@@ -30,10 +30,8 @@ def measure(name: str, announcer: Announcer, router, rounds: int, new: bool, oth
     for number in range(rounds):
         prefix = f"198.18.{number // 250}.{number % 250}/32" if new else town.VIP4
         for wish, times in taken.items():
-            wishes = {"announce": list(others), "withdraw": []}
-            wishes[wish].append(prefix)
             begun = time.monotonic()
-            announcer.want(**wishes)
+            announcer.order(change={prefix: wish})
             times.append((watch.wait(prefix, added=wish == "announce") - begun) * 1000)
             announcer.wait_state("announced" if wish == "announce" else "withdrawn", prefix)
     watch.close()

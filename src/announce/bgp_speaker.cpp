@@ -166,7 +166,7 @@ void BgpSpeaker::closed(const std::string& why, Time now) {
 
 void BgpSpeaker::take(const BgpRead& read, Time now) {
     if (const auto* notification = std::get_if<BgpNotification>(&*read.message))
-        return fail("the peer ended the session: " + notification->text(), now);
+        return fail(telling_ = "the peer ended the session: " + notification->text(), now);
     const bool is_open = std::holds_alternative<BgpOpen>(*read.message);
     const bool is_keepalive = std::holds_alternative<BgpKeepalive>(*read.message);
     if (state_ == BgpState::open_sent) {
@@ -197,8 +197,10 @@ std::optional<BgpNotification> BgpSpeaker::judge(const BgpOpen& open) const {
 void BgpSpeaker::take_open(const BgpOpen& open, Time now) {
     if (const auto error = judge(open)) {
         fail(*error, now);
-        if (error->subcode == bgp::kBadPeerAs)
+        if (error->subcode == bgp::kBadPeerAs) {
             last_error_ += fmt::format(" (the peer is AS {}, not {})", open.as, settings_.peer.as);
+            telling_ = last_error_;
+        }
         return;
     }
     peer_ = open;
@@ -212,6 +214,7 @@ void BgpSpeaker::take_open(const BgpOpen& open, Time now) {
 void BgpSpeaker::establish(Time now) {
     ++counters_.established;
     last_error_.clear();
+    telling_.clear();
     enter(BgpState::established, now);
     renew_hold(now);
     ends_due_ = true;
@@ -234,7 +237,7 @@ void BgpSpeaker::refresh(const BgpRouteRefresh& refresh) {
 
 void BgpSpeaker::fail(const BgpNotification& error, Time now) {
     send(write_notification(error), now);
-    fail("ended the session: " + error.text(), now);
+    fail(telling_ = "ended the session: " + error.text(), now);
 }
 
 void BgpSpeaker::fail(const std::string& why, Time now) {
@@ -242,6 +245,8 @@ void BgpSpeaker::fail(const std::string& why, Time now) {
     if (stood && now - since_ >= std::max<Clock::duration>(hold_, settings_.peer.retry))
         failures_ = 0;
     last_error_ = why;
+    // Some peers say why once, and then only reset connections for a while.
+    if (!telling_.empty() && telling_ != why) last_error_ += "; before that: " + telling_;
     connection_ = 0;
     input_.clear();
     hold_until_.reset();

@@ -99,7 +99,8 @@ class BgpSpeaker {
 
     [[nodiscard]] BgpState state() const { return state_; }
     [[nodiscard]] Time since() const { return since_; }
-    /// Of the last failure; kept until the next session stands.
+    /// Of the last failure, and what a notification said before it; kept until the next session
+    /// stands.
     [[nodiscard]] const std::string& last_error() const { return last_error_; }
     [[nodiscard]] const BgpCounters& counters() const { return counters_; }
     [[nodiscard]] std::chrono::seconds hold_time() const { return hold_; }
@@ -147,6 +148,7 @@ class BgpSpeaker {
     bool is_stopped_ = true;
     std::uint32_t failures_ = 0;  ///< Since a session stood for as long as its hold time.
     std::string last_error_;
+    std::string telling_;  ///< The last notification of either side.
     std::uint64_t version_ = 1;
     BgpCounters counters_;
 

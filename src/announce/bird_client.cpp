@@ -94,21 +94,31 @@ void BirdClient::start() {
 }
 
 void BirdClient::want(const PrefixWishes& wishes) {
-    std::map<std::string, Wish> by_name;
-    for (const auto& [prefix, wish] : wishes) {
+    // Only what differs costs more than a comparison: names of thousands take their time.
+    const auto change = [this](const IpPrefix& prefix, std::optional<Wish> wish) {
         const std::string name = bird_protocol_name(prefix);
-        by_name.emplace(name, wish);
-        const auto before = by_name_.find(name);
-        if (before == by_name_.end() || before->second != wish) confirmed_.erase(name);
+        if (wish)
+            by_name_[name] = *wish;
+        else
+            by_name_.erase(name);
+        confirmed_.erase(name);
+        plan_one(name);
+    };
+    auto before = wishes_.begin();
+    for (const auto& [prefix, wish] : wishes) {
+        for (; before != wishes_.end() && before->first < prefix; ++before)
+            change(before->first, std::nullopt);
+        const bool is_there = before != wishes_.end() && before->first == prefix;
+        if (!is_there || before->second != wish) change(prefix, wish);
+        if (is_there) ++before;
     }
+    for (; before != wishes_.end(); ++before) change(before->first, std::nullopt);
     wishes_ = wishes;
-    by_name_ = std::move(by_name);
     is_file_written_ = is_all_as_wished_ = false;
     // What was tried in vain was for another wish.
     act_at_.reset();
     configure_at_.reset();
     settle_until_.reset();
-    plan();
     if (phase_ == Phase::ready) next();
     // While a command is under way the file follows with its answer.
     if (!is_up()) write_file();
