@@ -15,8 +15,8 @@ using std::chrono::microseconds;
 using std::chrono::nanoseconds;
 
 constexpr double kGoldenRatio = 0.6180339887498949;
-/// Checks begin at multiples of this: a thread that wakes for several at once spends half as much on
-/// each as one that wakes for every single one.
+/// Checks begin at multiples of this: a thread that wakes for several at once spends half as much
+/// on each as one that wakes for every single one.
 constexpr nanoseconds kTick = std::chrono::milliseconds(4);
 constexpr int kSuspicionParts = 10;  ///< Of an interval: how near two checks may be.
 
