@@ -31,10 +31,11 @@ std::vector<std::uint32_t> lay_out(const config::Group& group,
                                    const Overrides& overrides, const ImageRing& ring) {
     std::vector<RingCandidate> candidates;
     candidates.reserve(group.backends.size());
+    const auto weights = ring_weights(group, overrides);
     for (std::size_t i = 0; i < group.backends.size(); ++i) {
         const config::Backend backend = effective(group, group.backends[i], overrides);
         candidates.push_back(
-            {{ring_key(backend.address), members[i], backend.weight}, ring_role(group, backend)});
+            {{ring_key(backend.address), members[i], weights[i]}, ring_role(group, backend)});
     }
     const RingKind kind =
         ring.balance == config::Balance::maglev ? RingKind::maglev : RingKind::rendezvous;
@@ -470,6 +471,39 @@ config::Backend effective(const config::Group& group, const config::Backend& bac
     if (found == overrides.end()) return out;
     out.state = found->second.state.value_or(out.state);
     out.weight = found->second.weight.value_or(out.weight);
+    return out;
+}
+
+std::vector<std::uint32_t> ring_weights(const config::Group& group, const Overrides& overrides) {
+    struct Weight {
+        std::uint32_t weight;
+        std::uint32_t part;
+    };
+    std::vector<Weight> all;
+    all.reserve(group.backends.size());
+    std::uint64_t heaviest = 1;  // In thousandths.
+    bool is_whole = true;
+    for (const auto& backend : group.backends) {
+        Weight now{backend.weight, kWholePart};
+        const auto found =
+            overrides.empty() ? overrides.end() : overrides.find(member_name(group, backend));
+        if (found != overrides.end()) {
+            now.weight = found->second.weight.value_or(now.weight);
+            now.part = found->second.part.value_or(kWholePart);
+        }
+        is_whole = is_whole && now.part == kWholePart;
+        heaviest = std::max(heaviest, std::uint64_t{now.weight} * std::max(now.part, kWholePart));
+        all.push_back(now);
+    }
+    const std::uint64_t scale =
+        is_whole ? 1 : std::uint64_t{kMostRingWeight} * kWholePart / heaviest;
+    std::vector<std::uint32_t> out;
+    out.reserve(all.size());
+    for (const Weight& now : all) {
+        const std::uint64_t scaled = now.weight * scale * now.part / kWholePart;
+        out.push_back(
+            static_cast<std::uint32_t>(now.weight == 0 ? 0 : std::max<std::uint64_t>(scaled, 1)));
+    }
     return out;
 }
 

@@ -55,8 +55,14 @@ struct ImageRing {
 struct Override {
     std::optional<config::BackendState> state;
     std::optional<std::uint32_t> weight;
+    /// Thousandths of its weight that the backend takes now (slow start, load): 1..kMostPart. The
+    /// weight itself, and what is shown of it, stays.
+    std::optional<std::uint32_t> part;
     bool operator==(const Override&) const = default;
 };
+
+inline constexpr std::uint32_t kWholePart = 1000;
+inline constexpr std::uint32_t kMostPart = 4000;
 
 /// By member name.
 using Overrides = std::map<std::string, Override>;
@@ -119,6 +125,11 @@ std::uint64_t ring_descriptor(const ImageRing& ring);
 /// A backend with what overrides it.
 config::Backend effective(const config::Group& group, const config::Backend& backend,
                           const Overrides& overrides);
+
+/// The weights of a group's backends as its rings take them, in their order. Where some have a
+/// part of theirs, all are scaled alike: a ring follows from proportions, so that the slots of the
+/// others do not move for it.
+std::vector<std::uint32_t> ring_weights(const config::Group& group, const Overrides& overrides);
 
 /// What a backend is to its group's rings. `replaced` also says that its connections are void.
 RingRole ring_role(const config::Group& group, const config::Backend& effective);

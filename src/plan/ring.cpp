@@ -35,7 +35,7 @@ std::vector<Candidate> candidates_of(std::span<const RingMember> members) {
     std::vector<Candidate> all;
     all.reserve(members.size());
     for (const RingMember& member : members) {
-        assert(member.weight <= SLC_MAX_WEIGHT);  // products of weight and cost stay in 64 bits
+        assert(member.weight <= kMostRingWeight);
         all.push_back({ring_math::spread(member.key), member.member, member.weight});
     }
     std::sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) {
@@ -197,7 +197,7 @@ void challenge(Champions& best, const Block& block, const std::vector<Candidate>
 
 std::uint32_t ring_log2(std::span<const RingMember> members) {
     std::uint64_t total = 0;
-    std::uint64_t lightest = SLC_MAX_WEIGHT;
+    std::uint64_t lightest = kMostRingWeight;
     const std::vector<Candidate> all = candidates_of(members);
     for (const Candidate& candidate : all) {
         if (candidate.weight == 0) continue;

@@ -8,14 +8,19 @@
 #include <span>
 #include <vector>
 
+#include "sluice/limits.h"
+
 namespace sluice::plan {
+
+/// Most that a member of a ring may weigh: products of weight and cost stay in 64 bits.
+inline constexpr std::uint32_t kMostRingWeight = 16 * SLC_MAX_WEIGHT;
 
 /// A member that may own slots. `key` decides its place in the ring and must be equal on all nodes:
 /// it is derived from the backend's address, never from a local id.
 struct RingMember {
     std::uint64_t key = 0;
     std::uint32_t member = 0;  ///< Member id, what the slots will hold.
-    std::uint32_t weight = 1;  ///< 0 owns nothing.
+    std::uint32_t weight = 1;  ///< 0 owns nothing; at most kMostRingWeight.
 };
 
 /// What a member of a group is to its ring.

@@ -19,11 +19,13 @@ using Signature = std::vector<std::tuple<IpAddress, std::uint32_t, RingRole>>;
 Signature signature_of(const config::Group& group, const Overrides& overrides) {
     Signature out;
     out.reserve(group.backends.size());
-    for (const auto& backend : group.backends) {
+    const auto weights = ring_weights(group, overrides);
+    for (std::size_t i = 0; i < group.backends.size(); ++i) {
         // Names are made only where one may be overridden: there may be 100,000 of them.
+        const auto& backend = group.backends[i];
         const config::Backend now =
             overrides.empty() ? backend : effective(group, backend, overrides);
-        out.emplace_back(now.address, now.weight, ring_role(group, now));
+        out.emplace_back(now.address, weights[i], ring_role(group, now));
     }
     std::sort(out.begin(), out.end());
     return out;

@@ -179,6 +179,12 @@ services:
   - {name: web, vip: 192.0.2.10, protocol: tcp, port: 80, forward: ipip, group: web}
 )";
 
+std::size_t slots_of(const Image& image, std::uint32_t member) {
+    return static_cast<std::size_t>(
+        std::count_if(image.slots.begin(), image.slots.end(),
+                      [member](std::uint64_t slot) { return SLC_SLOT_CURRENT(slot) == member; }));
+}
+
 TEST(Compile, overrides_say_states_and_weights_and_never_the_size_of_a_ring) {
     IdStore ids;
     const Image plain = compiled(kThree, ids);
@@ -191,6 +197,52 @@ TEST(Compile, overrides_say_states_and_weights_and_never_the_size_of_a_ring) {
     const std::uint32_t only = ids.members.find("web/10.0.0.6");
     for (const std::uint64_t slot : overridden.slots) ASSERT_EQ(slot, SLC_SLOT_MAKE(only, only, 0));
     EXPECT_EQ(overridden.members.size(), 3u);
+}
+
+TEST(Compile, a_part_of_a_weight_is_a_part_of_the_slots_and_moves_no_others) {
+    std::string rendezvous = kThree;
+    rendezvous.replace(rendezvous.find("on_down"), 0, "balance: rendezvous, ");
+    for (const std::string& text : {std::string(kThree), rendezvous}) {
+        IdStore ids;
+        const Image plain = compiled(text, ids);
+        CompileOptions options;
+        options.overrides["web/10.0.0.7"].part = kWholePart;
+        EXPECT_EQ(compiled(text, ids, options).slots, plain.slots);
+        // What the scale alone does, and the least that there is.
+        options.overrides["web/10.0.0.7"].part = 1;
+        const Image least = compiled(text, ids, options);
+        const std::uint32_t slow = ids.members.find("web/10.0.0.7");
+        EXPECT_LE(slots_of(least, slow), plain.slots.size() / 500);
+        options.overrides["web/10.0.0.7"].part = 500;
+        const Image half = compiled(text, ids, options);
+        const auto share = [&](const Image& image, std::uint32_t member) {
+            return static_cast<double>(slots_of(image, member)) /
+                   static_cast<double>(image.slots.size());
+        };
+        EXPECT_NEAR(share(half, slow), 1.5 / 3.5, 0.06);
+        for (std::size_t i = 0; text == rendezvous && i < plain.slots.size(); ++i)
+            EXPECT_TRUE(half.slots[i] == plain.slots[i] || SLC_SLOT_CURRENT(plain.slots[i]) == slow)
+                << "the scale alone moves nothing";
+        options.overrides["web/10.0.0.7"].part = kMostPart;
+        EXPECT_NEAR(share(compiled(text, ids, options), slow), 12.0 / 14.0, 0.06);
+    }
+}
+
+TEST(Compile, weights_at_their_most_may_have_parts_too) {
+    config::Group group;
+    group.name = "web";
+    for (int i = 0; i < 3; ++i) {
+        config::Backend backend;
+        backend.address = *IpAddress::parse("10.0.0." + std::to_string(5 + i));
+        backend.weight = i == 0 ? SLC_MAX_WEIGHT : static_cast<std::uint32_t>(i - 1);
+        group.backends.push_back(backend);
+    }
+    EXPECT_EQ(ring_weights(group, {}), (std::vector<std::uint32_t>{SLC_MAX_WEIGHT, 0, 1}));
+    Overrides overrides;
+    overrides["web/10.0.0.5"].part = kMostPart;
+    overrides["web/10.0.0.6"].part = 1;
+    const auto weights = ring_weights(group, overrides);
+    EXPECT_EQ(weights, (std::vector<std::uint32_t>{kMostRingWeight, 0, 4}));
 }
 
 TEST(Compile, failed_backend_gives_up_its_slots_and_is_replaced_in_no_others) {
