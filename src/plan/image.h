@@ -57,7 +57,7 @@ struct Override {
     std::optional<std::uint32_t> weight;
     /// Thousandths of its weight that the backend takes now (slow start, load): 1..kMostPart. The
     /// weight itself, and what is shown of it, stays.
-    std::optional<std::uint32_t> part;
+    std::optional<std::uint32_t> part{};
     bool operator==(const Override&) const = default;
 };
 
