@@ -72,4 +72,26 @@ std::string text_of_duration(std::chrono::seconds duration) {
     return out;
 }
 
+std::optional<std::chrono::milliseconds> parse_millis(std::string_view text) {
+    using std::chrono::milliseconds;
+    if (text.ends_with("ms")) {
+        text.remove_suffix(2);
+        std::uint32_t count = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+        if (error != std::errc() || end != text.data() + text.size() || text.front() == '0')
+            return std::nullopt;
+        return milliseconds(count);
+    }
+    const auto whole = parse_duration(text);
+    if (!whole || *whole > std::chrono::duration_cast<std::chrono::seconds>(milliseconds::max()))
+        return std::nullopt;
+    return *whole;
+}
+
+std::string text_of_millis(std::chrono::milliseconds duration) {
+    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(duration);
+    if (whole == duration) return text_of_duration(whole);
+    return std::to_string(duration.count()) + "ms";
+}
+
 }  // namespace sluice

@@ -5,6 +5,7 @@
 /// seconds in units s, m, h and d, each at most once and the longest first: "75s", "1m30s", "1d".
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,5 +21,12 @@ Result<std::chrono::seconds> parse_duration(std::string_view text);
 /// One number where that is exact and below a hundred, else days to seconds without those that are
 /// zero: "75s", "90m", "1h", "14m59s", "0s". parse_duration reads it back. Not for negative ones.
 std::string text_of_duration(std::chrono::seconds duration);
+
+/// Where seconds are too coarse: a duration as above, or milliseconds alone, as in "250ms".
+std::optional<std::chrono::milliseconds> parse_millis(std::string_view text);
+
+/// As text_of_duration() for whole seconds, else in milliseconds: "1m", "1500ms". parse_millis
+/// reads it back. Not for negative ones.
+std::string text_of_millis(std::chrono::milliseconds duration);
 
 }  // namespace sluice

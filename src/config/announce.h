@@ -73,4 +73,9 @@ struct Announce {
     bool operator==(const Announce&) const = default;
 };
 
+/// The words of the configuration, the CLI, the API and the metrics.
+const char* name_of(OnExit value);
+const char* name_of(AnnounceWhile value);
+std::string text_of(const BgpCommunity& community);  ///< "65535:0", "65000:1:2".
+
 }  // namespace sluice::config

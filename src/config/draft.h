@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "config/check_places.h"
 #include "config/model.h"
 #include "config/reader.h"
 
@@ -35,6 +36,7 @@ struct ServiceNotes {
     Mark dscp;
     Mark unmatched;
     Mark route_by;
+    Mark announce;
     std::array<Mark, 4> lifetimes;  ///< By keys::kLifetimesNames.
     std::string group_name;         ///< As written under `group`.
     bool has_target = false;        ///< vip, protocol and port are good.
@@ -44,16 +46,48 @@ struct ServiceNotes {
     bool has_group = false;    ///< Config::services[i].group is good.
 };
 
+/// Parallel to Health::checks. A mark with line 0: the key is not there.
+struct CheckNotes {
+    Mark place;        ///< Of the check.
+    std::string path;  ///< "groups.web.health.checks[0]".
+    Mark service;      ///< Its value is a name, of whatever.
+    Mark interval;
+    Mark timeout;
+    Mark tls;
+    bool has_type = false;  ///< Good, so that the rest can be judged.
+    bool has_parts = true;  ///< What says where it goes is good: service, port, dns.
+};
+
 /// Parallel to Config::groups.
 struct GroupNotes {
     std::string path;                 ///< Of the map that has the keys: a group or a service.
     Mark share;                       ///< Line 0: not given.
     std::vector<Mark> server_ids;     ///< Parallel to the backends. Line 0: none.
     bool mentions_server_id = false;  ///< Some backend has the key, if not a good value.
+    std::vector<CheckNotes> checks;
+    Mark health;  ///< Line 0: not given.
+    Mark min_healthy;
+    Mark when_none;
+    Mark fallback;
+    Mark slow_start;
+    Mark flapping;
+};
+
+/// Of `announce`. A mark with line 0: the key is not there.
+struct AnnounceNotes {
+    Mark place;
+    std::vector<Mark> communities;  ///< Parallel to AnnounceBgp::communities.
+    std::vector<Mark> peers;        ///< Parallel to AnnounceBgp::peers.
+    std::vector<Mark> hold_times;   ///< The same.
+    Mark local_preference;
+    Mark prepend;
 };
 
 struct Draft {
     Config config;
+    Check check_defaults;      ///< What checks have that do not say it themselves.
+    Mark check_defaults_mark;  ///< Line 0: not given.
+    AnnounceNotes announce;
     std::vector<ServiceNotes> services;  ///< Parallel to config.services.
     std::vector<GroupNotes> groups;      ///< Parallel to config.groups.
     std::vector<bool> prefixes_good;     ///< Parallel to config.protected_prefixes.
@@ -73,10 +107,11 @@ struct Draft {
 
 /// The sections, in the order in which they must be read.
 void parse_node(const Reader& in, const YamlNode& node, Draft& draft);
+void parse_check_defaults(const Reader& in, const YamlNode& node, Draft& draft);
 void parse_groups(const Reader& in, const YamlNode& groups, Draft& draft);
 void parse_services(const Reader& in, const YamlNode& services, Draft& draft);
 void parse_protected(const Reader& in, const YamlNode& prefixes, Draft& draft);
-
+void parse_announce(const Reader& in, const YamlNode& node, Draft& draft);
 void parse_proof(const Reader& in, const YamlNode& node, Draft& draft);
 /// After groups and services, which the expectations name.
 void parse_tests(const Reader& in, const YamlNode& tests, Draft& draft);
@@ -86,8 +121,11 @@ std::vector<Backend> parse_backends(const Reader& in, const YamlNode& list, cons
                                     GroupNotes& notes);
 /// node.flows.
 void parse_flow_table(const Reader& in, const YamlNode& node, const Path& path, Node& out);
-/// on_down, deadline and flows, of a group or of a service with a group of its own.
-void parse_upkeep(const Reader& in, const MapReader& map, Group& out, GroupNotes& notes);
+/// on_down, deadline, flows and health, of a group or of a service with a group of its own.
+void parse_upkeep(const Reader& in, const MapReader& map, const Check& defaults, Group& out,
+                  GroupNotes& notes);
+void parse_health(const Reader& in, const YamlNode& node, const Path& path, const Check& defaults,
+                  Health& out, GroupNotes& notes);
 /// The same keys where they may not stand.
 void refuse_upkeep(const Reader& in, const MapReader& map, const std::string& why);
 /// tracking, lifetimes and route_by of a service whose `forward` was read.
@@ -100,8 +138,14 @@ void validate_targets(Draft& draft, Findings& findings);
 void validate_backends(const Draft& draft, Findings& findings);
 /// Shares of the flow table, and routing by ids against protocols and backends.
 void validate_flows(const Draft& draft, Findings& findings);
+/// Through which services groups are reached, as far as that is known.
+CheckPlaces places_of(const Draft& draft);
+/// Checks against the services that they go through, and groups that others fall back on.
+void validate_health(const Draft& draft, Findings& findings);
 /// What is legal but hardly meant. Only for a draft without errors.
 void warn(const Draft& draft, Findings& findings);
 void warn_flows(const Draft& draft, Findings& findings);
+void warn_health(const Draft& draft, Findings& findings);
+void warn_announce(const Draft& draft, Findings& findings);
 
 }  // namespace sluice::config

@@ -39,7 +39,7 @@ struct CheckHttp {
     bool operator==(const CheckHttp&) const = default;
 };
 
-/// For https, and for grpc where `enabled`.
+/// For https, always `enabled`, and for grpc where it is.
 struct CheckTls {
     bool enabled = false;
     bool verify = true;
@@ -75,9 +75,9 @@ struct CheckLoad {
 
 struct Check {
     CheckType type = CheckType::tcp;
-    CheckVia via = CheckVia::vip;
-    std::string service;     ///< Whose VIP and port; empty: the group's first that fits.
-    std::uint16_t port = 0;  ///< 0: the service's.
+    CheckVia via = CheckVia::vip;  ///< Of a command always direct: what it sends has no mark.
+    std::string service;           ///< Whose VIP and port; empty: the group's first that fits.
+    std::uint16_t port = 0;        ///< 0: the service's.
     std::chrono::milliseconds interval{2000};  ///< 100 ms..1 h.
     std::chrono::milliseconds timeout{1000};   ///< 10 ms..interval.
     std::uint32_t jitter = 10;                 ///< Hundredths of the interval, 0..50.
@@ -108,5 +108,10 @@ struct Health {
     std::chrono::seconds flap_hold{120};
     bool operator==(const Health&) const = default;
 };
+
+/// The words of the configuration, the CLI, the API and the metrics.
+const char* name_of(CheckType value);
+const char* name_of(CheckVia value);
+const char* name_of(WhenNone value);
 
 }  // namespace sluice::config

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "base/ip.h"
+#include "config/announce.h"
+#include "config/health.h"
 
 namespace sluice::config {
 
@@ -103,6 +105,7 @@ struct Group {
     /// A planned change is over after this long, whatever may then be cut; zero: it waits.
     std::chrono::seconds deadline{0};
     FlowShare flows;
+    Health health{};
     bool anonymous = false;  ///< Made for one service's own list.
     Mark mark;
     bool operator==(const Group&) const = default;
@@ -126,6 +129,7 @@ struct Service {
         Unmatched::drop;   ///< Effective for the whole VIP; equal on all its services.
     std::string customer;  ///< Empty: none.
     std::string policy;
+    bool announce = true;  ///< Whether its VIP is announced for its sake.
     Mark mark;
     bool operator==(const Service&) const = default;
 };
@@ -214,6 +218,7 @@ struct Config {
     std::vector<Protected> protected_prefixes;
     Proof proof;
     std::vector<Test> tests;
+    std::optional<Announce> announce{};
     bool operator==(const Config&) const = default;
 };
 

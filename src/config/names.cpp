@@ -125,6 +125,72 @@ const char* name_of(RouteBy value) {
     return "?";
 }
 
+const char* name_of(CheckType value) {
+    switch (value) {
+        case CheckType::tcp:
+            return "tcp";
+        case CheckType::http:
+            return "http";
+        case CheckType::https:
+            return "https";
+        case CheckType::udp:
+            return "udp";
+        case CheckType::icmp:
+            return "icmp";
+        case CheckType::dns:
+            return "dns";
+        case CheckType::grpc:
+            return "grpc";
+        case CheckType::command:
+            return "command";
+    }
+    return "?";
+}
+
+const char* name_of(CheckVia value) {
+    switch (value) {
+        case CheckVia::vip:
+            return "vip";
+        case CheckVia::direct:
+            return "direct";
+    }
+    return "?";
+}
+
+const char* name_of(WhenNone value) {
+    switch (value) {
+        case WhenNone::keep:
+            return "keep";
+        case WhenNone::reject:
+            return "reject";
+        case WhenNone::withdraw:
+            return "withdraw";
+        case WhenNone::fallback:
+            return "fallback";
+    }
+    return "?";
+}
+
+const char* name_of(OnExit value) {
+    switch (value) {
+        case OnExit::withdraw:
+            return "withdraw";
+        case OnExit::keep:
+            return "keep";
+    }
+    return "?";
+}
+
+const char* name_of(AnnounceWhile value) {
+    switch (value) {
+        case AnnounceWhile::any:
+            return "any";
+        case AnnounceWhile::all:
+            return "all";
+    }
+    return "?";
+}
+
 const char* name_of(Expectation::Verdict value) {
     switch (value) {
         case Expectation::Verdict::any:
@@ -161,6 +227,13 @@ std::string text_of(const ServerId& id) {
         out += kDigits[id.bytes[i] >> 4];
         out += kDigits[id.bytes[i] & 15];
     }
+    return out;
+}
+
+std::string text_of(const BgpCommunity& community) {
+    std::string out = std::to_string(community.values[0]);
+    for (std::size_t i = 1; i < (community.is_large ? 3 : 2); ++i)
+        out += ":" + std::to_string(community.values[i]);
     return out;
 }
 

@@ -14,9 +14,11 @@ void parse_top(const YamlTree& tree, Findings& findings, Draft& draft) {
     const MapReader map(in, in.tree.root(), root, keys::kTop);
     draft.config.node.name = "default";
     if (const YamlNode* node = map.find("node")) parse_node(in, *node, draft);
+    if (const YamlNode* node = map.find("health")) parse_check_defaults(in, *node, draft);
     if (const YamlNode* node = map.find("groups")) parse_groups(in, *node, draft);
     if (const YamlNode* node = map.find("services")) parse_services(in, *node, draft);
     if (const YamlNode* node = map.find("protected")) parse_protected(in, *node, draft);
+    if (const YamlNode* node = map.find("announce")) parse_announce(in, *node, draft);
     if (const YamlNode* node = map.find("proof")) parse_proof(in, *node, draft);
     if (const YamlNode* node = map.find("tests")) parse_tests(in, *node, draft);
     validate(draft, in.findings);

@@ -18,7 +18,7 @@ constexpr std::array kOnDowns = {OnDown::replace, OnDown::keep};
 constexpr std::array kRoutes = {RouteBy::ring, RouteBy::tcp_server_id, RouteBy::quic_lb,
                                 RouteBy::katran};
 /// What a service says of its group if the group is its own.
-constexpr std::array<std::string_view, 3> kOfGroups = {"on_down", "deadline", "flows"};
+constexpr std::array<std::string_view, 4> kOfGroups = {"on_down", "deadline", "flows", "health"};
 
 FlowShare parse_share(const Reader& in, const YamlNode& node, const Path& path, GroupNotes& notes) {
     FlowShare out;
@@ -111,7 +111,8 @@ void parse_flow_table(const Reader& in, const YamlNode& node, const Path& path, 
     if (value) out.flow_entries = std::bit_ceil(*value);
 }
 
-void parse_upkeep(const Reader& in, const MapReader& map, Group& out, GroupNotes& notes) {
+void parse_upkeep(const Reader& in, const MapReader& map, const Check& defaults, Group& out,
+                  GroupNotes& notes) {
     const Path& path = map.path();
     assign_word(in, map, "on_down", kOnDowns, out.on_down);
     if (const YamlNode* deadline = map.find("deadline"))
@@ -121,6 +122,8 @@ void parse_upkeep(const Reader& in, const MapReader& map, Group& out, GroupNotes
                 .value_or(out.deadline);
     if (const YamlNode* flows = map.find("flows"))
         out.flows = parse_share(in, *flows, path.at("flows"), notes);
+    if (const YamlNode* health = map.find("health"))
+        parse_health(in, *health, path.at("health"), defaults, out.health, notes);
 }
 
 void refuse_upkeep(const Reader& in, const MapReader& map, const std::string& why) {

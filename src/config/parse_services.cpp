@@ -132,7 +132,7 @@ void parse_target(const Reader& in, const MapReader& map, Service& out, ServiceN
     }
 }
 
-/// forward, affinity, dscp and owners: what happens to its packets.
+/// forward, affinity, dscp, owners and announce: what happens to its packets.
 void parse_handling(const Reader& in, const MapReader& map, Service& out, ServiceNotes& notes) {
     const Path& path = map.path();
     if (const YamlNode* forward = map.find("forward")) {
@@ -151,6 +151,10 @@ void parse_handling(const Reader& in, const MapReader& map, Service& out, Servic
         out.customer = read_name(in, *customer, path.at("customer")).value_or("");
     if (const YamlNode* policy = map.find("policy"))
         out.policy = read_name(in, *policy, path.at("policy")).value_or("");
+    if (const YamlNode* announce = map.find("announce")) {
+        notes.announce = announce->mark;
+        out.announce = read_bool(in, *announce, path.at("announce")).value_or(out.announce);
+    }
 }
 
 /// A group by name; groups were read before.
@@ -187,7 +191,7 @@ void make_group(const Reader& in, const MapReader& map, const YamlNode& node, Dr
     group.mark = node.mark;
     GroupNotes group_notes;
     group.backends = parse_backends(in, node, path, group_notes);
-    parse_upkeep(in, map, group, group_notes);
+    parse_upkeep(in, map, draft.check_defaults, group, group_notes);
     out.group = draft.config.groups.size();
     notes.has_group = true;
     const auto clash = draft.groups_by_name.find(out.name);
@@ -238,7 +242,7 @@ void parse_membership(const Reader& in, const MapReader& map, Draft& draft, Serv
     } else {
         Group none;
         GroupNotes none_notes;
-        parse_upkeep(in, map, none, none_notes);
+        parse_upkeep(in, map, draft.check_defaults, none, none_notes);
     }
 }
 
@@ -250,7 +254,7 @@ void parse_group(const Reader& in, const YamlNode& key, const YamlNode& value, c
     GroupNotes notes;
     const MapReader map(in, value, path, keys::kGroup);
     assign_word(in, map, "balance", kBalances, out.balance);
-    parse_upkeep(in, map, out, notes);
+    parse_upkeep(in, map, draft.check_defaults, out, notes);
     if (const YamlNode* backends = map.require("backends"))
         out.backends = parse_backends(in, *backends, path.at("backends"), notes);
     draft.groups_by_name.try_emplace(out.name, draft.config.groups.size());

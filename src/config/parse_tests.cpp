@@ -4,11 +4,9 @@
 /// has, and `proof`.
 
 #include <algorithm>
-#include <charconv>
 #include <climits>
 #include <unordered_map>
 
-#include "base/duration.h"
 #include "config/draft.h"
 #include "config/rules.h"
 #include "packet/notation.h"
@@ -143,21 +141,8 @@ Expectation parse_expected(const Reader& in, const YamlNode& node, const Path& p
 void parse_pause(const Reader& in, const YamlNode& node, const Path& path, bool is_first,
                  TestPacket& out) {
     if (is_first) return in.error(node, path, "no packet stands before this one in its test");
-    const auto text = read_string(in, node, path);
-    if (!text) return;
-    std::optional<std::chrono::milliseconds> pause;
-    if (text->ends_with("ms")) {
-        std::uint32_t count = 0;
-        const char* end = text->data() + text->size() - 2;
-        const auto [stop, error] = std::from_chars(text->data(), end, count);
-        if (error == std::errc() && stop == end && text->front() != '0') pause.emplace(count);
-    } else if (const auto whole = parse_duration(*text); whole && *whole <= kLongestPause) {
-        pause = *whole;
-    }
-    if (pause && pause->count() > 0 && *pause <= kLongestPause)
-        out.after = *pause;
-    else
-        in.error(node, path, quoted(*text) + " is not a pause (1ms..1d), as in 250ms, 5s or 1m30s");
+    out.after = read_millis(in, node, path, "a pause", std::chrono::milliseconds(1), kLongestPause)
+                    .value_or(out.after);
 }
 
 void parse_notation(const Reader& in, const YamlNode& node, const Path& path, TestPacket& out) {

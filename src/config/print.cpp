@@ -6,6 +6,7 @@
 
 #include "base/duration.h"
 #include "config/keys.h"
+#include "config/print_parts.h"
 #include "config/yaml_text.h"
 
 namespace sluice::config {
@@ -61,6 +62,7 @@ void print_upkeep(const Group& group, YamlText& out) {
         out.line(2, "deadline: " + duration_text(group.deadline));
     out.line(2, "flows: {share: \"" + std::to_string(group.flows.share) + "%\", ceiling: \"" +
                     std::to_string(group.flows.ceiling) + "%\"}");
+    print_health(group.health, 2, out);
 }
 
 void print_memory(const Service& service, YamlText& out) {
@@ -125,6 +127,7 @@ void print_service(const Config& config, const Service& service, YamlText& out) 
     out.entry(2, "unmatched", name_of(service.unmatched));
     if (!service.customer.empty()) out.entry(2, "customer", service.customer);
     if (!service.policy.empty()) out.entry(2, "policy", service.policy);
+    if (!service.announce) out.line(2, "announce: false");
 }
 
 void print_protected(const Protected& item, YamlText& out) {
@@ -142,12 +145,6 @@ void print_proof(const Proof& proof, YamlText& out) {
     const std::string whole = std::to_string(std::llround(*proof.max_moved * 1e6) / 10'000);
     out.line(0, "proof:");
     out.entry(1, "max_moved", whole + decimals + "%");
-}
-
-std::string pause_text(std::chrono::milliseconds pause) {
-    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(pause);
-    if (whole == pause) return text_of_duration(whole);
-    return std::to_string(pause.count()) + "ms";
 }
 
 /// In one line: {verdict: "forward", service: "web"}.
@@ -178,7 +175,7 @@ void print_test(const Test& test, YamlText& out) {
     out.line(2, "sequence:");
     for (const TestPacket& packet : test.packets) {
         out.line(3, "-");
-        if (packet.after.count() != 0) out.entry(4, "after", pause_text(packet.after));
+        if (packet.after.count() != 0) out.entry(4, "after", text_of_millis(packet.after));
         print_packet(packet, 4, out);
     }
 }
@@ -223,6 +220,7 @@ std::string to_yaml(const Config& config) {
     for (const Service& service : config.services) print_service(config, service, out);
     if (!config.protected_prefixes.empty()) out.line(0, "protected:");
     for (const Protected& item : config.protected_prefixes) print_protected(item, out);
+    if (config.announce) print_announce(*config.announce, out);
     print_proof(config.proof, out);
     if (!config.tests.empty()) out.line(0, "tests:");
     for (const Test& test : config.tests) print_test(test, out);

@@ -174,17 +174,39 @@ std::optional<std::chrono::seconds> read_duration(const Reader& in, const YamlNo
     return std::nullopt;
 }
 
+std::optional<std::chrono::milliseconds> read_millis(const Reader& in, const YamlNode& node,
+                                                     const Path& path, std::string_view noun,
+                                                     std::chrono::milliseconds min,
+                                                     std::chrono::milliseconds max) {
+    if (!expect(in, node, path, NodeKind::scalar)) return std::nullopt;
+    const auto value = parse_millis(node.scalar);
+    if (value && *value >= min && *value <= max) return value;
+    in.error(node, path,
+             shown(node) + " is not " + std::string(noun) + " (" + text_of_millis(min) + ".." +
+                 text_of_millis(max) + "), as in 250ms, 5s or 1m30s");
+    return std::nullopt;
+}
+
+std::optional<bool> read_bool(const Reader& in, const YamlNode& node, const Path& path) {
+    if (!expect(in, node, path, NodeKind::scalar)) return std::nullopt;
+    if (!node.quoted && node.scalar == "true") return true;
+    if (!node.quoted && node.scalar == "false") return false;
+    in.error(node, path, shown(node) + " is not true or false");
+    return std::nullopt;
+}
+
 std::optional<std::uint32_t> read_percent(const Reader& in, const YamlNode& node, const Path& path,
-                                          std::string_view noun, std::uint32_t min) {
+                                          std::string_view noun, std::uint32_t min,
+                                          std::uint32_t max) {
     if (!expect(in, node, path, NodeKind::scalar)) return std::nullopt;
     std::string_view text = node.scalar;
     const bool has_sign = text.ends_with('%');
     if (has_sign) text.remove_suffix(1);
     const auto value = number_of(text);
-    if (value && (has_sign || !node.quoted) && *value >= min && *value <= 100) return value;
-    in.error(
-        node, path,
-        shown(node) + " is not " + std::string(noun) + " (" + std::to_string(min) + "%..100%)");
+    if (value && (has_sign || !node.quoted) && *value >= min && *value <= max) return value;
+    in.error(node, path,
+             shown(node) + " is not " + std::string(noun) + " (" + std::to_string(min) + "%.." +
+                 std::to_string(max) + "%)");
     return std::nullopt;
 }
 
@@ -217,12 +239,7 @@ std::optional<ServerId> read_server_id(const Reader& in, const YamlNode& node, c
 }
 
 std::optional<std::string> read_name(const Reader& in, const YamlNode& node, const Path& path) {
-    auto text = read_string(in, node, path);
-    if (!text) return std::nullopt;
-    const std::string problem = problem_with_name(*text);
-    if (problem.empty()) return text;
-    in.error(node, path, quoted(*text) + " " + problem);
-    return std::nullopt;
+    return read_ruled(in, node, path, problem_with_name);
 }
 
 std::optional<IpAddress> read_address(const Reader& in, const YamlNode& node, const Path& path) {

@@ -74,15 +74,34 @@ std::optional<std::chrono::seconds> read_duration(const Reader& in, const YamlNo
                                                   const Path& path, std::string_view noun,
                                                   std::chrono::seconds min,
                                                   std::chrono::seconds max);
+/// The same to the millisecond.
+std::optional<std::chrono::milliseconds> read_millis(const Reader& in, const YamlNode& node,
+                                                     const Path& path, std::string_view noun,
+                                                     std::chrono::milliseconds min,
+                                                     std::chrono::milliseconds max);
+/// true or false.
+std::optional<bool> read_bool(const Reader& in, const YamlNode& node, const Path& path);
 /// A number, or bytes in hex; see rules.h.
 std::optional<ServerId> read_server_id(const Reader& in, const YamlNode& node, const Path& path);
-/// Whole hundredths within min..100, with "%" or without.
+/// Whole hundredths within min..max, with "%" or without.
 std::optional<std::uint32_t> read_percent(const Reader& in, const YamlNode& node, const Path& path,
-                                          std::string_view noun, std::uint32_t min);
+                                          std::string_view noun, std::uint32_t min,
+                                          std::uint32_t max = 100);
 /// A percentage with at most four decimals, with "%" or without, as a fraction: 0..1.
 std::optional<double> read_fraction(const Reader& in, const YamlNode& node, const Path& path,
                                     std::string_view noun);
 std::optional<std::string> read_name(const Reader& in, const YamlNode& node, const Path& path);
+/// A text with which `problem_with` of rules.h finds nothing wrong.
+template <typename Rule>
+std::optional<std::string> read_ruled(const Reader& in, const YamlNode& node, const Path& path,
+                                      Rule problem_with) {
+    auto text = read_string(in, node, path);
+    if (!text) return std::nullopt;
+    const std::string problem = problem_with(*text);
+    if (problem.empty()) return text;
+    in.error(node, path, quoted(*text) + " " + problem);
+    return std::nullopt;
+}
 std::optional<IpAddress> read_address(const Reader& in, const YamlNode& node, const Path& path);
 std::optional<IpPrefix> read_prefix(const Reader& in, const YamlNode& node, const Path& path);
 /// A list of prefixes or interface names: at least one, at most `limit`, none twice.

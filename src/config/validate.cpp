@@ -130,16 +130,14 @@ void check_decap(const Draft& draft, const Covering& vips, Findings& findings) {
 }
 
 void warn_groups(const Draft& draft, Findings& findings) {
-    std::vector<bool> used(draft.config.groups.size());
-    for (std::size_t i = 0; i < draft.services.size(); ++i)
-        if (draft.services[i].has_group) used[draft.config.services[i].group] = true;
+    const CheckPlaces places = places_of(draft);
     for (std::size_t i = 0; i < draft.config.groups.size(); ++i) {
         const Group& group = draft.config.groups[i];
         const auto owning =
             std::count_if(group.backends.begin(), group.backends.end(), [](const Backend& backend) {
                 return backend.weight > 0 && backend.state == BackendState::ready;
             });
-        if (!used[i])
+        if (places.services_of(i).empty())
             findings.warning(group.mark, "groups." + group.name, "no service uses this group");
         else if (group.backends.empty())
             findings.warning(group.mark, draft.groups[i].path + ".backends",
@@ -199,6 +197,7 @@ void validate(Draft& draft, Findings& findings) {
     check_protected(draft, vips, findings);
     check_decap(draft, vips, findings);
     validate_flows(draft, findings);
+    validate_health(draft, findings);
 }
 
 void warn(const Draft& draft, Findings& findings) {
@@ -215,6 +214,8 @@ void warn(const Draft& draft, Findings& findings) {
     warn_services(draft, findings);
     warn_inside_vips(draft, vips_of(draft), findings);
     warn_flows(draft, findings);
+    warn_health(draft, findings);
+    warn_announce(draft, findings);
 }
 
 }  // namespace sluice::config

@@ -132,14 +132,14 @@ void spread_unmatched(Draft& draft, Findings& findings) {
 /// Which groups are reached through tunnels: by the first service that does so.
 std::vector<std::optional<std::size_t>> tunnelled_groups(const Draft& draft) {
     std::vector<std::optional<std::size_t>> out(draft.config.groups.size());
-    for (std::size_t i = 0; i < draft.services.size(); ++i) {
-        const Service& service = draft.config.services[i];
-        const bool tunnels = service.forward == Forward::ipip || service.forward == Forward::gre ||
-                             service.forward == Forward::gue;
-        if (tunnels && draft.services[i].has_group && draft.services[i].has_forward &&
-            !out[service.group])
-            out[service.group] = i;
-    }
+    const CheckPlaces places = places_of(draft);
+    for (std::size_t group = 0; group < out.size(); ++group)
+        for (const std::size_t i : places.services_of(group)) {
+            const Forward forward = draft.config.services[i].forward;
+            const bool tunnels =
+                forward == Forward::ipip || forward == Forward::gre || forward == Forward::gue;
+            if (tunnels && !out[group]) out[group] = i;
+        }
     return out;
 }
 
