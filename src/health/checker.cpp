@@ -35,7 +35,7 @@ Result<std::unique_ptr<Checker>> Checker::start(Limits limits, Wake wake) {
 }
 
 Checker::Checker(std::unique_ptr<ReactorThread> thread, Limits limits, Wake wake)
-    : wake_(std::move(wake)), thread_(std::move(thread)) {
+    : wake_(std::move(wake)), most_outcomes_(limits.outcomes), thread_(std::move(thread)) {
     std::uint64_t seed = 0;
     ::RAND_bytes(reinterpret_cast<unsigned char*>(&seed), sizeof(seed));
     thread_->call([&] {
@@ -110,9 +110,9 @@ void Checker::flush() {
         was_empty = outcomes_.empty();
         outcomes_.insert(outcomes_.end(), std::make_move_iterator(resting_.begin()),
                          std::make_move_iterator(resting_.end()));
-        if (outcomes_.size() > kMostOutcomes) {
+        if (outcomes_.size() > most_outcomes_) {
             // Half of them at once: a queue that nobody empties costs little.
-            const std::size_t most = outcomes_.size() - kMostOutcomes / 2;
+            const std::size_t most = outcomes_.size() - most_outcomes_ / 2;
             outcomes_.erase(outcomes_.begin(),
                             outcomes_.begin() + static_cast<std::ptrdiff_t>(most));
             lost_ += most;

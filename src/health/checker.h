@@ -35,7 +35,6 @@ class Checker {
  public:
     /// Called on the checker's thread; must not block.
     using Wake = std::function<void()>;
-    static constexpr std::size_t kMostOutcomes = 262'144;
     /// How long a pass that follows a pass may lie before `wake` is called; everything else wakes
     /// at once. So thousands of backends that are well do not wake the taker thousands of times.
     static constexpr std::chrono::milliseconds kLongestRest{100};
@@ -66,6 +65,7 @@ class Checker {
     std::shared_ptr<const Tls> tls_of(const Target& target);
 
     Wake wake_;
+    std::size_t most_outcomes_;
     std::map<std::string, std::weak_ptr<const Tls>> tls_;  ///< By settings; of set()'s caller.
     std::unique_ptr<ReactorThread> thread_;
     // These three belong to the thread.

@@ -152,6 +152,7 @@ GrpcProbe::GrpcProbe(Reactor& reactor, const Target& target, std::shared_ptr<con
 void GrpcProbe::start() {
     request_sent_ = 0;
     received_ = 0;
+    opening_.clear();
     message_.clear();
     http_status_.clear();
     grpc_status_.clear();
@@ -218,6 +219,7 @@ void GrpcProbe::send_queued() {
 }
 
 void GrpcProbe::on_data(std::string_view bytes) {
+    opening_ += bytes.substr(0, kOpening - std::min(opening_.size(), kOpening));
     received_ += bytes.size();
     if (received_ > kMostBytes)
         return owner_.on_verdict(protocol(fmt::format("more than {} bytes", kMostBytes)));
@@ -226,9 +228,13 @@ void GrpcProbe::on_data(std::string_view bytes) {
     if (used < 0) protocol_error_ = ::nghttp2_strerror(static_cast<int>(used));
     if (!protocol_error_.empty()) return owner_.on_verdict(protocol("HTTP/2: " + protocol_error_));
     if (closed_with_) return owner_.on_verdict(judge());
-    if (::nghttp2_session_want_read(session_.get()) == 0)
-        return owner_.on_verdict(protocol("HTTP/2: the session was ended"));
     send_queued();
+    // What nghttp2 cannot go on with it ends, once it has said so to the server.
+    if (session_ == nullptr || ::nghttp2_session_want_read(session_.get()) != 0) return;
+    // RFC 9113 section 3.4: a server begins with SETTINGS, whose type is the fourth byte.
+    const bool is_http2 = opening_.size() > 3 && opening_[3] == NGHTTP2_SETTINGS;
+    owner_.on_verdict(
+        protocol(is_http2 ? "HTTP/2: the session was ended" : "no HTTP/2: " + opening_));
 }
 
 void GrpcProbe::on_end() {

@@ -31,6 +31,7 @@ class GrpcProbe final : public Probe, private Stream::User {
     [[nodiscard]] std::string progress() const override { return stream_.progress(); }
 
  private:
+    static constexpr std::size_t kOpening = 20;
     static constexpr std::size_t kMostMessage = 65536;
     static constexpr std::size_t kMostBytes = 262144;  ///< Of the connection.
 
@@ -73,6 +74,7 @@ class GrpcProbe final : public Probe, private Stream::User {
 
     std::size_t request_sent_ = 0;
     std::size_t received_ = 0;
+    std::string opening_;  ///< Its first kOpening bytes.
     std::string message_;
     std::string http_status_;
     std::string grpc_status_;

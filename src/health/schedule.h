@@ -35,8 +35,9 @@
 namespace sluice::health {
 
 struct Limits {
-    std::size_t in_flight = 4096;  ///< Checks at once, commands apart: so many descriptors.
-    std::size_t commands = 16;     ///< Programs at once.
+    std::size_t in_flight = 4096;    ///< Checks at once, commands apart: so many descriptors.
+    std::size_t commands = 16;       ///< Programs at once.
+    std::size_t outcomes = 262'144;  ///< That wait to be taken.
 };
 
 struct Figures {
