@@ -18,6 +18,10 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::system_clock;
 
+BgpAttributes attributes_of(const config::AnnounceBgp& bgp) {
+    return {bgp.communities, bgp.med, bgp.local_preference, bgp.prepend};
+}
+
 BgpSettings settings_of(const config::Announce& config, const config::BgpPeer& peer,
                         const BgpTimes& times) {
     BgpSettings out;
@@ -25,10 +29,7 @@ BgpSettings settings_of(const config::Announce& config, const config::BgpPeer& p
     out.router_id = config.bgp->router_id;
     out.fallback_router_id = find_router_id(1);
     out.peer = peer;
-    out.communities = config.bgp->communities;
-    out.med = config.bgp->med;
-    out.local_preference = config.bgp->local_preference;
-    out.prepend = config.bgp->prepend;
+    out.attributes = attributes_of(*config.bgp);
     out.keep_on_exit = config.on_daemon_exit == config::OnExit::keep;
     out.seed = std::random_device{}();
     out.times = times;
@@ -100,7 +101,7 @@ class Announcer::Ways {
             kernel_way_->want({});
             kernel_way_.reset();
         }
-        const bool same_speaker = config_.bgp && before.bgp && same_but_peers(before, config_);
+        const bool same_speaker = is_same_speaker(before, config_);
         std::erase_if(peers_, [&](const Peer& peer) {
             const bool stays =
                 same_speaker && std::find(config_.bgp->peers.begin(), config_.bgp->peers.end(),
@@ -108,6 +109,7 @@ class Announcer::Ways {
             if (!stays) peer.session->stop(true);
             return !stays;
         });
+        for (const Peer& peer : peers_) peer.session->change(attributes_of(*config_.bgp));
         set_up();
         want(std::move(wishes_));
     }
@@ -133,12 +135,10 @@ class Announcer::Ways {
         std::unique_ptr<BgpSession> session;
     };
 
-    static bool same_but_peers(const config::Announce& a, const config::Announce& b) {
-        config::AnnounceBgp left = *a.bgp;
-        config::AnnounceBgp right = *b.bgp;
-        left.peers.clear();
-        right.peers.clear();
-        return left == right && a.on_daemon_exit == b.on_daemon_exit;
+    /// Sessions may stay: what cannot change within one is as before.
+    static bool is_same_speaker(const config::Announce& a, const config::Announce& b) {
+        return a.bgp && b.bgp && a.bgp->as == b.bgp->as && a.bgp->router_id == b.bgp->router_id &&
+               a.on_daemon_exit == b.on_daemon_exit;
     }
 
     /// What another BIRD than before announces has to go; the same one follows its new file.

@@ -47,6 +47,11 @@ void BgpSession::want(const PrefixWishes& wishes) {
     pump();
 }
 
+void BgpSession::change(BgpAttributes attributes) {
+    speaker_.change(std::move(attributes), now());
+    pump();
+}
+
 void BgpSession::stop(bool withdraw) {
     speaker_.stop(withdraw, now());
     pump();

@@ -28,6 +28,7 @@ class BgpSession {
 
     void start();
     void want(const PrefixWishes& wishes);
+    void change(BgpAttributes attributes);
     /// See BgpSpeaker::stop. What is said is with the kernel when this returns, as far as the
     /// peer's window allows.
     void stop(bool withdraw);

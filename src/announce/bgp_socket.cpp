@@ -17,6 +17,8 @@ namespace {
 
 // netinet/in.h has it since glibc 2.39 only.
 constexpr int kIp6MinHopCount = 73;
+/// The kernel doubles it. More would only be said before a withdrawal that comes later.
+constexpr int kSendBuffer = 64 * 1024;
 
 struct SocketAddress {
     sockaddr_storage storage{};
@@ -99,6 +101,7 @@ Result<UniqueFd> connect_bgp(const config::BgpPeer& peer) {
         return fail(sys_error(saved, "socket"));
     }
     SLC_CHECK(set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY"), "socket");
+    SLC_CHECK(set_option(fd.get(), SOL_SOCKET, SO_SNDBUF, kSendBuffer, "SO_SNDBUF"), "socket");
     // Internetwork control, as routers mark it: RFC 4271 appendix E. Not being able to does no
     // harm.
     const int tos = 0xc0;

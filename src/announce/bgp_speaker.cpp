@@ -85,7 +85,7 @@ void BgpSpeaker::stop(bool withdraw, Time now) {
     if (withdraw && state_ == BgpState::established) {
         want({}, now);
         // Everything at once: there is no later.
-        while (!dirty_.empty()) {
+        while (is_dirty()) {
             send_batch(BgpFamily::ip4, now);
             send_batch(BgpFamily::ip6, now);
         }
@@ -104,9 +104,9 @@ void BgpSpeaker::want(const PrefixWishes& wishes, Time now) {
         auto& [prefix, entry] = *at;
         const auto wish = wishes.find(prefix);
         entry.wanted = wish == wishes.end() ? std::nullopt : form_of(wish->second);
-        if (entry.wanted != entry.sent) dirty_.insert(prefix);
+        if (entry.wanted != entry.sent) dirty_of(prefix).insert(prefix);
         if (!entry.wanted && !entry.sent) {
-            dirty_.erase(prefix);
+            dirty_of(prefix).erase(prefix);
             at = entries_.erase(at);
         } else {
             ++at;
@@ -117,10 +117,24 @@ void BgpSpeaker::want(const PrefixWishes& wishes, Time now) {
         const auto [at, is_new] = entries_.try_emplace(prefix);
         if (!is_new) continue;
         at->second.wanted = form_of(wish);
-        dirty_.insert(prefix);
+        dirty_of(prefix).insert(prefix);
     }
     ++version_;
     fill(now);
+}
+
+void BgpSpeaker::change(BgpAttributes attributes, Time now) {
+    if (settings_.attributes == attributes) return;
+    settings_.attributes = std::move(attributes);
+    for (auto& [prefix, entry] : entries_) say_again(prefix, entry);
+    ++version_;
+    fill(now);
+}
+
+void BgpSpeaker::say_again(const IpPrefix& prefix, Entry& entry) {
+    // What the peer has stays known: it may have to be withdrawn before it is said again.
+    entry.is_due_again = entry.sent.has_value();
+    if (entry.is_due_again) dirty_of(prefix).insert(prefix);
 }
 
 void BgpSpeaker::connected(const IpAddress& local, Time now) {
@@ -218,7 +232,7 @@ void BgpSpeaker::establish(Time now) {
     enter(BgpState::established, now);
     renew_hold(now);
     ends_due_ = true;
-    for (const auto& [prefix, entry] : entries_) dirty_.insert(prefix);
+    for (const auto& [prefix, entry] : entries_) dirty_of(prefix).insert(prefix);
     fill(now);
 }
 
@@ -256,10 +270,11 @@ void BgpSpeaker::fail(const std::string& why, Time now) {
     refresh4_ = refresh6_ = ends_due_ = false;
     for (auto at = entries_.begin(); at != entries_.end();) {
         at->second.sent.reset();
-        at->second.is_asked_again = false;
+        at->second.is_due_again = false;
         at = at->second.wanted ? std::next(at) : entries_.erase(at);
     }
-    dirty_.clear();
+    dirty4_.clear();
+    dirty6_.clear();
     enter(BgpState::idle, now);
     phase_until_.reset();
     if (is_stopped_) return;
@@ -295,9 +310,7 @@ void BgpSpeaker::tick(Time now) {
     if (is_due(refresh_at_)) {
         for (auto& [prefix, entry] : entries_) {
             if (!(prefix.address.is_ip6 ? refresh6_ : refresh4_)) continue;
-            // What the peer has stays known: it may have to be withdrawn before it is said again.
-            entry.is_asked_again = entry.sent.has_value();
-            if (entry.is_asked_again) dirty_.insert(prefix);
+            say_again(prefix, entry);
         }
         refresh4_ = refresh6_ = false;
         refresh_at_.reset();
@@ -356,10 +369,10 @@ BgpRoute BgpSpeaker::route(BgpFamily family, bool draining) const {
     out.own_as = settings_.own_as;
     out.is_internal = is_internal();
     out.has_as4 = peer_.has_as4;
-    out.prepend = settings_.prepend;
-    out.med = settings_.med;
-    out.local_preference = settings_.local_preference.value_or(100);
-    out.communities = settings_.communities;
+    out.prepend = settings_.attributes.prepend;
+    out.med = settings_.attributes.med;
+    out.local_preference = settings_.attributes.local_preference.value_or(100);
+    out.communities = settings_.attributes.communities;
     out.is_draining = draining;
     return out;
 }
@@ -368,7 +381,7 @@ void BgpSpeaker::mark_sent(const std::vector<IpPrefix>& prefixes, std::optional<
     for (const IpPrefix& prefix : prefixes) {
         const auto at = entries_.find(prefix);
         at->second.sent = form;
-        at->second.is_asked_again = false;
+        at->second.is_due_again = false;
         at->second.sent_until = queued_bytes_;
         if (!form && !at->second.wanted) entries_.erase(at);
     }
@@ -379,22 +392,18 @@ void BgpSpeaker::send_batch(BgpFamily family, Time now) {
     std::vector<IpPrefix> withdrawn;
     std::array<std::vector<IpPrefix>, 2> announced;  // Plainly, and draining.
     const bool can = hindrance(family) == nullptr;
+    std::set<IpPrefix>& dirty = family == BgpFamily::ip6 ? dirty6_ : dirty4_;
     std::size_t looked_at = 0;
-    for (auto at = dirty_.begin(); at != dirty_.end() && looked_at < kBatch;) {
-        if (family_of(*at) != family) {
-            ++at;
-            continue;
-        }
-        ++looked_at;
+    for (auto at = dirty.begin(); at != dirty.end() && looked_at < kBatch; ++looked_at) {
         const Entry& entry = entries_.at(*at);
-        if ((entry.wanted == entry.sent && !entry.is_asked_again) || !can) {
+        if ((entry.wanted == entry.sent && !entry.is_due_again) || !can) {
             // Nothing to say, or no way to say it, as its report tells.
         } else if (!entry.wanted) {
             withdrawn.push_back(*at);
         } else {
             announced[*entry.wanted ? 1 : 0].push_back(*at);
         }
-        at = dirty_.erase(at);
+        at = dirty.erase(at);
     }
     if (!withdrawn.empty()) {
         counters_.prefixes_withdrawn += withdrawn.size();
@@ -419,12 +428,12 @@ void BgpSpeaker::send_ends(Time now) {
 
 void BgpSpeaker::fill(Time now) {
     if (state_ != BgpState::established) return;
-    while (!dirty_.empty() && output_.size() < kOutputHigh) {
+    while (is_dirty() && output_.size() < kOutputHigh) {
         send_batch(BgpFamily::ip4, now);
         send_batch(BgpFamily::ip6, now);
         ++version_;
     }
-    if (ends_due_ && dirty_.empty()) send_ends(now);
+    if (ends_due_ && !is_dirty()) send_ends(now);
 }
 
 PrefixReport BgpSpeaker::report(const IpPrefix& prefix) const {

@@ -43,15 +43,21 @@ struct BgpTimes {
     std::chrono::milliseconds refresh{1000};      ///< Between two answers to ROUTE-REFRESH.
 };
 
+/// What is said of every prefix. May change while a session stands.
+struct BgpAttributes {
+    std::vector<config::BgpCommunity> communities{};
+    std::optional<std::uint32_t> med{};
+    std::optional<std::uint32_t> local_preference{};
+    std::uint32_t prepend = 0;
+    bool operator==(const BgpAttributes&) const = default;
+};
+
 struct BgpSettings {
     std::uint32_t own_as = 0;
     std::uint32_t router_id = 0;           ///< 0: the session's own IPv4 address.
     std::uint32_t fallback_router_id = 1;  ///< Where that is none.
     config::BgpPeer peer;
-    std::vector<config::BgpCommunity> communities;
-    std::optional<std::uint32_t> med;
-    std::optional<std::uint32_t> local_preference;
-    std::uint32_t prepend = 0;
+    BgpAttributes attributes{};
     bool keep_on_exit = false;  ///< Asks the peer for graceful restart (RFC 4724).
     std::uint64_t seed = 1;     ///< Of the jitter.
     BgpTimes times{};
@@ -80,6 +86,8 @@ class BgpSpeaker {
     void stop(bool withdraw, Time now);
     /// The whole set.
     void want(const PrefixWishes& wishes, Time now);
+    /// Says everything again with these, if they differ.
+    void change(BgpAttributes attributes, Time now);
 
     // What became of the connection that was wanted.
     void connected(const IpAddress& local, Time now);
@@ -104,7 +112,7 @@ class BgpSpeaker {
     [[nodiscard]] const std::string& last_error() const { return last_error_; }
     [[nodiscard]] const BgpCounters& counters() const { return counters_; }
     [[nodiscard]] std::chrono::seconds hold_time() const { return hold_; }
-    [[nodiscard]] bool reads_slowly() const { return stuck_until_.has_value() && !dirty_.empty(); }
+    [[nodiscard]] bool reads_slowly() const { return stuck_until_.has_value() && is_dirty(); }
     /// What is so of one wanted prefix, and why it is not announced.
     [[nodiscard]] PrefixReport report(const IpPrefix& prefix) const;
     /// Grows with everything that changes a state or a report.
@@ -114,7 +122,7 @@ class BgpSpeaker {
     struct Entry {
         std::optional<bool> wanted;    ///< Draining; empty: to be withdrawn.
         std::optional<bool> sent;      ///< To the peer of this session, in that form.
-        bool is_asked_again = false;   ///< By ROUTE-REFRESH.
+        bool is_due_again = false;     ///< By ROUTE-REFRESH.
         std::uint64_t sent_until = 0;  ///< Bytes written when the peer's kernel has it.
     };
 
@@ -127,6 +135,7 @@ class BgpSpeaker {
     std::optional<BgpNotification> judge(const BgpOpen& open) const;
     void establish(Time now);
     void refresh(const BgpRouteRefresh& refresh);
+    void say_again(const IpPrefix& prefix, Entry& entry);
     void fill(Time now);
     void send_batch(BgpFamily family, Time now);
     void mark_sent(const std::vector<IpPrefix>& prefixes, std::optional<bool> form);
@@ -138,6 +147,10 @@ class BgpSpeaker {
     [[nodiscard]] bool is_internal() const { return settings_.own_as == settings_.peer.as; }
     [[nodiscard]] Clock::duration jittered(Clock::duration duration);
     void renew_hold(Time now);
+    [[nodiscard]] bool is_dirty() const { return !dirty4_.empty() || !dirty6_.empty(); }
+    std::set<IpPrefix>& dirty_of(const IpPrefix& prefix) {
+        return prefix.address.is_ip6 ? dirty6_ : dirty4_;
+    }
 
     BgpSettings settings_;
     std::minstd_rand random_;
@@ -171,7 +184,7 @@ class BgpSpeaker {
     std::uint64_t queued_bytes_ = 0;  ///< Of this connection, ever put into output_.
     std::uint64_t written_bytes_ = 0;
     std::map<IpPrefix, Entry> entries_;
-    std::set<IpPrefix> dirty_;
+    std::set<IpPrefix> dirty4_, dirty6_;  ///< To be looked at.
 };
 
 }  // namespace sluice::announce

@@ -84,26 +84,24 @@ void put_prefix(Bytes& out, const IpPrefix& prefix) {
     put_all(out, ByteView(network.address.bytes).first(octets_of(network)));
 }
 
-void put_path(Bytes& out, const BgpRoute& route) {
-    Bytes narrow;
-    Bytes wide;
-    if (!route.is_internal) {
-        const std::uint32_t count = 1 + std::min(route.prepend, kPrependMax);
-        for (Bytes* path : {&narrow, &wide}) {
-            put8(*path, kAsSequence);
-            put8(*path, count);
-        }
-        for (std::uint32_t i = 0; i < count; ++i) {
-            put16(narrow, two_octets(route.own_as));
-            put32(wide, route.own_as);
+/// The own AS as often as it is to be there, in numbers of two or four octets.
+Bytes path_of(const BgpRoute& route, bool wide) {
+    Bytes out;
+    if (route.is_internal) return out;
+    const std::uint32_t count = 1 + std::min(route.prepend, kPrependMax);
+    put8(out, kAsSequence);
+    put8(out, count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        if (wide) {
+            put32(out, route.own_as);
+        } else {
+            put16(out, two_octets(route.own_as));
         }
     }
-    put_attribute(out, kTransitive, kAttrAsPath, route.has_as4 ? wide : narrow);
-    // RFC 6793 4.2.2: only where AS_TRANS hides a number.
-    if (!route.is_internal && !route.has_as4 && route.own_as > 0xffff)
-        put_attribute(out, kOptional | kTransitive, kAttrAs4Path, wide);
+    return out;
 }
 
+/// And between both kinds, in the order of their types, AS4_PATH.
 void put_communities(Bytes& out, const BgpRoute& route) {
     std::vector<std::uint32_t> plain;
     Bytes large;
@@ -123,6 +121,9 @@ void put_communities(Bytes& out, const BgpRoute& route) {
     Bytes bytes;
     for (const std::uint32_t community : plain) put32(bytes, community);
     if (!bytes.empty()) put_attribute(out, kOptional | kTransitive, kAttrCommunities, bytes);
+    // RFC 6793 4.2.2: only where AS_TRANS hides a number.
+    if (!route.is_internal && !route.has_as4 && route.own_as > 0xffff)
+        put_attribute(out, kOptional | kTransitive, kAttrAs4Path, path_of(route, true));
     if (!large.empty()) put_attribute(out, kOptional | kTransitive, kAttrLarge, large);
 }
 
@@ -131,7 +132,7 @@ Bytes attributes_of(const BgpRoute& route) {
     Bytes out;
     const Bytes igp = {0};
     put_attribute(out, kTransitive, kAttrOrigin, igp);
-    put_path(out, route);
+    put_attribute(out, kTransitive, kAttrAsPath, path_of(route, route.has_as4));
     if (!route.next_hop.is_ip6)
         put_attribute(out, kTransitive, kAttrNextHop, ByteView(route.next_hop.bytes).first(4));
     if (route.med) put_attribute32(out, kOptional, kAttrMed, *route.med);

@@ -47,6 +47,7 @@ struct BirdReply {
     [[nodiscard]] bool is_error() const { return code() >= 8000; }
     /// The last line, printable: "8002 bird.conf:5:16 syntax error".
     [[nodiscard]] std::string text() const;
+    bool operator==(const BirdReply&) const = default;
 };
 
 /// Takes bytes as they come, and gives whole replies.
