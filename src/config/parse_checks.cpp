@@ -4,6 +4,7 @@
 
 #include "config/parse_checks.h"
 
+#include <algorithm>
 #include <climits>
 
 #include "config/rules.h"
@@ -28,7 +29,7 @@ struct TypeKey {
     std::string_view names;
 };
 constexpr TypeKey kTypeKeys[] = {
-    {"port", ~bit(CheckType::icmp), "all types but icmp"},
+    {"port", ~bit(CheckType::icmp), "types that go to one"},
     {"method", kAnyHttp, "http and https"},
     {"path", kAnyHttp, "http and https"},
     {"host", kAnyHttp | bit(CheckType::grpc), "http, https and grpc"},
@@ -219,16 +220,17 @@ void parse_command(const Reader& in, const YamlNode& node, const Path& path,
     }
 }
 
-/// Keys that this type has no use for, and those that it needs.
-void check_keys(const Reader& in, const MapReader& map, CheckType type) {
+/// Keys that this type has no use for, and those that it needs: false without one of these.
+bool check_keys(const Reader& in, const MapReader& map, CheckType type) {
     for (const TypeKey& entry : kTypeKeys)
         if (const YamlNode* node = map.find(entry.key);
             node != nullptr && (entry.types & bit(type)) == 0)
             in.error(*node, map.path().at(entry.key),
                      std::string("has no meaning for type: ") + name_of(type) + ", only for " +
                          std::string(entry.names));
-    for (const Needed& entry : kNeeded)
-        if (entry.type == type) static_cast<void>(map.require(entry.key));
+    return std::all_of(std::begin(kNeeded), std::end(kNeeded), [&](const Needed& entry) {
+        return entry.type != type || map.require(entry.key) != nullptr;
+    });
 }
 
 /// What says where a check goes. What goes by itself cannot be put into a tunnel.
@@ -308,7 +310,7 @@ Check parse_check(const Reader& in, const YamlNode& node, const Path& path, cons
         notes.has_type = value.has_value();
         out.type = value.value_or(out.type);
     }
-    if (notes.has_type) check_keys(in, map, out.type);
+    if (notes.has_type) notes.has_type = check_keys(in, map, out.type);
     parse_pace(in, map, out, notes);
     parse_place(in, map, out, notes);
     parse_parts(in, map, out, notes);

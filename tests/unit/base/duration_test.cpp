@@ -92,5 +92,27 @@ TEST(Duration, what_was_written_reads_back) {
     check(std::numeric_limits<std::int64_t>::max());
 }
 
+TEST(Duration, milliseconds_are_read_where_seconds_are_too_coarse) {
+    const struct {
+        const char* text;
+        std::int64_t milliseconds;
+        const char* written;
+    } cases[] = {
+        {"1ms", 1, "1ms"},      {"250ms", 250, "250ms"},
+        {"1000ms", 1000, "1s"}, {"1500ms", 1500, "1500ms"},
+        {"2s", 2000, "2s"},     {"1m30s", 90'000, "90s"},
+        {"0s", 0, "0s"},
+    };
+    for (const auto& item : cases) {
+        const auto duration = parse_millis(item.text);
+        ASSERT_TRUE(duration.has_value()) << item.text;
+        EXPECT_EQ(duration->count(), item.milliseconds) << item.text;
+        EXPECT_EQ(text_of_millis(*duration), item.written);
+    }
+    for (const char* text : {"", "ms", "0ms", "01ms", "-1ms", "1.5ms", "1s500ms", "1", "ms1",
+                             "4294967296ms", "9223372036854775807s"})
+        EXPECT_FALSE(parse_millis(text).has_value()) << text;
+}
+
 }  // namespace
 }  // namespace sluice

@@ -18,7 +18,8 @@ TEST_P(Errors, are_told_whole) {
 
 INSTANTIATE_TEST_SUITE_P(Config, Errors,
                          testing::Values("text", "version", "keys", "types", "node", "groups",
-                                         "services", "flows", "whole", "tests"),
+                                         "services", "flows", "whole", "tests", "health",
+                                         "announce"),
                          [](const auto& suite) { return std::string(suite.param); });
 
 TEST(Text, control_characters_are_refused_before_yaml_sees_them) {
@@ -221,6 +222,141 @@ TEST(Warnings, backends_within_a_vip_prefix) {
         "a (line 4): what reaches this node for it is balanced\n"
         "    - {name: a, vip: 192.0.2.0/24, port: 1, backends: [10.0.0.1, 192.0.2.9]}\n"
         "                                                                 ^\n");
+}
+
+const std::string kTwo = "version: 2\nnode: {interfaces: [eth0], ring_secret_file: secret}\n";
+
+TEST(Warnings, health_that_does_nothing_or_too_much) {
+    EXPECT_EQ(
+        warnings_of(kTwo + "health: {interval: 5s}\n"
+                           "groups:\n"
+                           "  none: {backends: [10.0.0.1, 10.0.0.2], health: {slow_start: 1m}}\n"
+                           "services:\n"
+                           "  - {name: a, vip: 192.0.2.1, port: 1, group: none}\n"),
+        "t.yaml:3:9: health: has no effect: no group has checks\n"
+        "    health: {interval: 5s}\n"
+        "            ^\n"
+        "t.yaml:5:50: groups.none.health: no checks: backends fail only when somebody says so "
+        "(sluice backend set OWNER/ADDR --state down)\n"
+        "    none: {backends: [10.0.0.1, 10.0.0.2], health: {slow_start: 1m}}\n"
+        "                                                   ^\n");
+    EXPECT_EQ(
+        warnings_of(kTwo + "services:\n"
+                           "  - name: a\n"
+                           "    vip: 192.0.2.1\n"
+                           "    port: 1\n"
+                           "    backends: [10.0.0.1, 10.0.0.2]\n"
+                           "    health:\n"
+                           "      checks:\n"
+                           "        - {type: command, command: [/a], interval: 500ms}\n"
+                           "        - {type: https, host: a}\n"
+                           "        - {type: https, tls: {}}\n"
+                           "        - {type: grpc, tls: {verify: false}}\n"
+                           "      min_healthy: 100%\n"
+                           "      when_none: withdraw\n"),
+        "t.yaml:10:54: services[0].health.checks[0].interval: starts a program for each of 2 "
+        "backends every 500ms\n"
+        "    - {type: command, command: [/a], interval: 500ms}\n"
+        "                                               ^\n"
+        "t.yaml:12:30: services[0].health.checks[2]: the certificate has to be for the VIP itself: "
+        "give host or tls.server_name if it is for a name\n"
+        "    - {type: https, tls: {}}\n"
+        "                         ^\n"
+        "t.yaml:14:20: services[0].health.min_healthy: 100%: a backend that fails always stays "
+        "in, checks have no effect\n"
+        "    min_healthy: 100%\n"
+        "                 ^\n"
+        "t.yaml:15:18: services[0].health.when_none: withdraw: this node announces no VIP of this "
+        "group, so that packets come and are dropped\n"
+        "    when_none: withdraw\n"
+        "               ^\n");
+}
+
+TEST(Warnings, timeouts_near_the_interval_with_many_backends) {
+    const auto text = [](int backends, const char* check) {
+        std::string out = kTwo + "services:\n  - name: a\n    vip: 192.0.2.1\n    port: 1\n";
+        out += "    health: {checks: " + std::string(check) + "}\n    backends:\n";
+        for (int i = 1; i <= backends; ++i) out += "      - 10.0.0." + std::to_string(i) + "\n";
+        return out;
+    };
+    EXPECT_EQ(
+        warnings_of(text(100, "{type: tcp, interval: 1s, timeout: 751ms}")),
+        "t.yaml:7:54: services[0].health.checks.timeout: 751ms is near the interval of 1s: if "
+        "they hang, 100 backends keep as many checks open at nearly all times\n"
+        "    health: {checks: {type: tcp, interval: 1s, timeout: 751ms}}\n"
+        "                                                        ^\n");
+    EXPECT_EQ(warnings_of(text(100, "{type: tcp, interval: 1s, timeout: 750ms}")), "");
+    EXPECT_EQ(warnings_of(text(99, "{type: tcp, interval: 1s, timeout: 1s}")), "");
+    EXPECT_EQ(warnings_of(text(20, "{type: command, command: [/a], interval: 1s}")), "");
+}
+
+TEST(Warnings, groups_that_others_fall_back_on_are_used) {
+    EXPECT_EQ(
+        warnings_of(kTwo + "groups:\n"
+                           "  web: {backends: [10.0.0.1, 10.0.0.2],\n"
+                           "        health: {checks: tcp, when_none: fallback, fallback: sorry}}\n"
+                           "  sorry: {backends: [10.0.0.3, 10.0.0.4]}\n"
+                           "services:\n"
+                           "  - {name: a, vip: 192.0.2.1, port: 1, group: web}\n"),
+        "");
+}
+
+TEST(Warnings, announcements_that_are_hardly_meant) {
+    EXPECT_EQ(
+        warnings_of(kTwo +
+                    "services:\n"
+                    "  - {name: a, vip: 192.0.2.1, port: 1, forward: local, announce: false}\n"),
+        "t.yaml:4:67: services[0].announce: has no effect: this node announces nothing\n"
+        "    - {name: a, vip: 192.0.2.1, port: 1, forward: local, announce: false}\n"
+        "                                                                   ^\n");
+    EXPECT_EQ(
+        warnings_of(kTwo +
+                    "services:\n"
+                    "  - {name: a, vip: 192.0.2.1, port: 1, forward: local, announce: false}\n"
+                    "  - {name: b, vip: 192.0.2.1, port: 2, forward: local}\n"
+                    "announce:\n"
+                    "  bgp:\n"
+                    "    as: 65001\n"
+                    "    communities: [graceful-shutdown, blackhole]\n"
+                    "    local_preference: 7\n"
+                    "    peers:\n"
+                    "      - {address: 127.0.0.1, as: 65000}\n"
+                    "      - {address: 10.0.0.1, as: 65000, hold_time: 0s}\n"),
+        "t.yaml:4:67: services[0].announce: the VIP is announced all the same, for service b (line "
+        "5)\n"
+        "    - {name: a, vip: 192.0.2.1, port: 1, forward: local, announce: false}\n"
+        "                                                                   ^\n"
+        "t.yaml:9:19: announce.bgp.communities[0]: graceful-shutdown: routers take this node only "
+        "if there is no other, always (sluice node drain sets it while it is needed)\n"
+        "    communities: [graceful-shutdown, blackhole]\n"
+        "                  ^\n"
+        "t.yaml:9:38: announce.bgp.communities[1]: blackhole: routers may drop what is sent to the "
+        "VIPs\n"
+        "    communities: [graceful-shutdown, blackhole]\n"
+        "                                     ^\n"
+        "t.yaml:10:23: announce.bgp.local_preference: has no effect: no peer is of this AS\n"
+        "    local_preference: 7\n"
+        "                      ^\n"
+        "t.yaml:12:9: announce.bgp.peers[0]: announces a loopback address as the next hop: give "
+        "next_hop, or have the peer set it\n"
+        "    - {address: 127.0.0.1, as: 65000}\n"
+        "      ^\n"
+        "t.yaml:13:51: announce.bgp.peers[1].hold_time: 0s: neither end notices that the other is "
+        "gone\n"
+        "    - {address: 10.0.0.1, as: 65000, hold_time: 0s}\n"
+        "                                                ^\n");
+    EXPECT_EQ(warnings_of(
+                  kTwo + "services:\n"
+                         "  - {name: a, vip: 192.0.2.1, port: 1, forward: local,\n"
+                         "     announce: false}\n"
+                         "announce: {bgp: {as: 1, prepend: 2, peers: [{address: 10.0.0.1, as: 1}]}}"
+                         "\n"),
+              "t.yaml:6:11: announce: no service is announced\n"
+              "    announce: {bgp: {as: 1, prepend: 2, peers: [{address: 10.0.0.1, as: 1}]}}\n"
+              "              ^\n"
+              "t.yaml:6:34: announce.bgp.prepend: has no effect: all peers are of this AS\n"
+              "    announce: {bgp: {as: 1, prepend: 2, peers: [{address: 10.0.0.1, as: 1}]}}\n"
+              "                                     ^\n");
 }
 
 }  // namespace

@@ -130,6 +130,75 @@ TEST(Parse, reads_every_key_of_groups_services_and_protected) {
     EXPECT_EQ(config.protected_prefixes[0].prefix, prefix("198.51.100.0/24"));
 }
 
+TEST(Parse, reads_how_backends_are_watched) {
+    const auto outcome = parse(content_of("examples/watched.yaml"), "watched.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    EXPECT_EQ(text_of(outcome.warnings), "");
+    const auto& groups = outcome.config.groups;
+    const Health& web = groups[0].health;
+    ASSERT_EQ(web.checks.size(), 2u);
+    Check plain;
+    plain.type = CheckType::http;
+    plain.service = "http";
+    plain.interval = std::chrono::seconds(1);
+    plain.timeout = std::chrono::milliseconds(500);
+    plain.http.path = "/healthz";
+    plain.http.status = {{200, 299}, {301, 301}};
+    plain.http.body = "ok";
+    EXPECT_TRUE(web.checks[0] == plain);
+    EXPECT_TRUE(web.checks[1].tls.enabled);
+    EXPECT_EQ(web.checks[1].tls.ca_file, "/etc/sluice/ca.pem");
+    EXPECT_TRUE((web.checks[1].load == CheckLoad{"X-Load", "", 0.5, 1.5}));
+    EXPECT_EQ(web.min_healthy, 30u);
+    EXPECT_EQ(web.when_none, WhenNone::fallback);
+    EXPECT_EQ(web.fallback, "sorry");
+    EXPECT_EQ(web.slow_start, std::chrono::seconds(60));
+    EXPECT_EQ(groups[1].health.checks.size(), 1u);
+    EXPECT_EQ(groups[2].health.checks[0].dns.type, 28u);
+    EXPECT_EQ(groups[2].health.checks[2].type, CheckType::icmp);
+    EXPECT_EQ(groups[3].health.checks[0].grpc_service, "shop.v1.Cart");
+    EXPECT_EQ(groups[4].health.checks[0].udp.payload, "\xff\xff\xff\xff\x01");
+    EXPECT_EQ(groups[4].health.checks[0].port, 30000u);
+    EXPECT_EQ(groups[5].health.checks[0].via, CheckVia::direct);
+    EXPECT_EQ(groups[5].health.checks[0].command.size(), 2u);
+}
+
+TEST(Parse, a_timeout_that_nobody_wrote_is_at_most_the_interval) {
+    const auto outcome = parse(
+        "version: 2\n"
+        "health: {interval: 5s, timeout: 2s}\n"
+        "services:\n"
+        "  - {name: a, vip: 192.0.2.1, port: 80, backends: [10.0.0.1],\n"
+        "     health: {checks: [tcp, {type: tcp, interval: 500ms}, {type: tcp, interval: 9s}]}}\n",
+        "t.yaml");
+    ASSERT_EQ(text_of(outcome.errors), "");
+    const auto& checks = outcome.config.groups[0].health.checks;
+    EXPECT_EQ(checks[0].timeout, std::chrono::milliseconds(2000));
+    EXPECT_EQ(checks[1].timeout, std::chrono::milliseconds(500));
+    EXPECT_EQ(checks[2].timeout, std::chrono::milliseconds(2000));
+}
+
+TEST(Parse, reads_how_vips_are_announced) {
+    const auto outcome = parse(content_of("examples/watched.yaml"), "watched.yaml");
+    ASSERT_TRUE(outcome.config.announce.has_value());
+    const Announce& announce = *outcome.config.announce;
+    EXPECT_FALSE(announce.bird.has_value());
+    EXPECT_FALSE(announce.kernel.has_value());
+    ASSERT_TRUE(announce.bgp.has_value());
+    EXPECT_EQ(announce.bgp->as, 65001u);
+    EXPECT_EQ(announce.bgp->router_id, 0x0a000001u);
+    ASSERT_EQ(announce.bgp->communities.size(), 3u);
+    EXPECT_TRUE((announce.bgp->communities[1] == BgpCommunity{{65001, 1, 2}, true}));
+    EXPECT_TRUE((announce.bgp->communities[2] == BgpCommunity{{65535, 65281, 0}, false}));
+    EXPECT_EQ(announce.bgp->med, 10u);
+    EXPECT_FALSE(announce.bgp->local_preference.has_value());
+    ASSERT_EQ(announce.bgp->peers.size(), 2u);
+    EXPECT_EQ(announce.bgp->peers[0].password_file, "/etc/sluice/bgp-password");
+    EXPECT_TRUE(announce.bgp->peers[1].ttl_security);
+    EXPECT_EQ(announce.bgp->peers[1].next_hop4, IpAddress::parse("10.0.0.1"));
+    EXPECT_FALSE(outcome.config.services.back().announce);
+}
+
 TEST(Parse, reads_what_a_configuration_says_of_itself) {
     const auto outcome = parse(content_of("examples/tested.yaml"), "tested.yaml");
     ASSERT_EQ(text_of(outcome.errors), "");

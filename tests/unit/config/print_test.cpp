@@ -158,11 +158,13 @@ class Documents {
     explicit Documents(std::uint32_t seed) : random_(seed) {}
 
     std::string next() {
-        std::string out = "version: 2\n" + node() + proof() + "groups:\n";
+        std::string out = "version: 2\n" + node() + proof() + announce();
+        if (coin()) out += "health: {" + pace() + "}\n";
+        out += "groups:\n";
         for (const char* name : kGroups)
             out += "  \"" + std::string(name) + "\": {balance: " + pick({"maglev", "rendezvous"}) +
                    ", backends: " + backends() + upkeep(", ", "") + "}\n";
-        out += "services:\n";
+        out += "  spare: {backends: [10.0.0.9]}\nservices:\n";
         for (int i = 0; i < 8; ++i) out += service(i);
         if (coin()) out += "protected: [{prefix: 198.51.100.0/24, customer: \"0\", policy: p}]\n";
         return out + tests();
@@ -243,7 +245,67 @@ class Documents {
             out += before + "flows: {share: " + number(8) + pick({"%", ""}) + "}" + after;
         else if (coin())
             out += before + "flows: {ceiling: " + number(100) + "%}" + after;
+        if (coin()) out += before + "health: {" + health() + "}" + after;
         return out;
+    }
+
+    /// Never with a timeout longer than the interval.
+    std::string pace() {
+        return "interval: " + pick({"1s", "1500ms", "1h"}) +
+               ", timeout: " + pick({"10ms", "1s", "999ms"}) + ", jitter: " + number(50) +
+               ", rise: " + number(100) + ", fall: " + number(100) + pick({"", ", via: direct"});
+    }
+
+    std::string check() {
+        const std::string text = pick({"\"a \\\" #\\xc3\\t\"", "\"hex:00ff\"", "\"0x7f\"", "ok"});
+        return pick({"{type: tcp, port: 1", "{type: icmp",
+                     "{type: http, port: 2, status: [" + pick({"200", "100-599, 404"}) +
+                         "], body: " + text + ", path: \"/a?b=\\\"c#\"",
+                     "{type: http, port: 2, method: HEAD, load: {header: X-Load, least: " +
+                         number(100) + "%, most: " + std::to_string(100 + random_() % 901) + "%}",
+                     "{type: https, port: 443, host: \"[2001:db8::1]:443\", tls: {verify: " +
+                         pick({"true", "false, certificate_file: /a, key_file: \"/b c\""}) + "}",
+                     "{type: udp, port: 1, payload: " + text + pick({"", ", reply: " + text}),
+                     "{type: dns, port: 53, dns: {name: a.b, type: CAA, rcode: REFUSED}",
+                     "{type: grpc, port: 1, grpc_service: a.B" + pick({"", ", tls: {}"}),
+                     "{type: command, command: [/a, \"\", " + text + "]"}) +
+               pick({"", ", rise: 7", ", interval: 100ms"}) + "}";
+    }
+
+    /// Through services of any protocol and ports, so all directly.
+    std::string health() {
+        std::string out = "checks: [";
+        const std::uint32_t count = random_() % 4;
+        for (std::uint32_t i = 0; i < count; ++i) {
+            std::string one = check();
+            one.pop_back();
+            out += (i > 0 ? ", " : "") + one + ", via: direct}";
+        }
+        out += "], min_healthy: " + number(100);
+        if (coin()) out += ", slow_start: " + number(3600) + "s";
+        if (coin()) out += ", flapping: {limit: " + number(1000) + ", hold: " + number(24) + "h}";
+        return out + pick({"", ", when_none: reject", ", when_none: withdraw",
+                           ", when_none: fallback, fallback: spare"});
+    }
+
+    std::string announce() {
+        if (coin()) return "";
+        std::string out =
+            "announce:\n  while_healthy: " + pick({"any", "all"}) +
+            "\n  on_daemon_exit: " + pick({"withdraw", "keep"}) + "\n  drain: " + number(3600) +
+            "s\n  kernel: " + pick({"{}", "{interface: \"br~1\"}", "{table: " + number(254) + "}"});
+        if (coin()) out += "\n  bird: {include: \"/a b\"}";
+        if (coin()) return out + "\n";
+        out += "\n  bgp:\n    as: " + number(23455) +
+               "\n    peers:\n      - {address: \"::1\", as: " + number(23455) +
+               ", hold_time: " + std::to_string(3 + random_() % 65533) + "s}\n";
+        if (coin())
+            out += "      - {address: 10.0.0.1, as: 4294967294, port: " + number(65535) +
+                   ", source: 10.0.0.2, ttl_security: true, next_hop: {ipv6: \"2001:db8::1\"}}\n";
+        if (coin()) out += "    router_id: 255." + number(255) + ".0.1\n";
+        if (coin()) out += "    communities: [\"0:0\", no-peer, \"4294967295:0:1\"]\n";
+        if (coin()) out += "    med: 0\n    local_preference: 4294967295\n";
+        return out + (coin() ? "    prepend: 16\n" : "");
     }
 
     std::string memory() {
@@ -286,6 +348,7 @@ class Documents {
         if (coin()) out += "    dscp: " + pick({"copy", "0", number(63)}) + "\n";
         if (coin()) out += "    unmatched: " + pick({"drop", "pass"}) + "\n";
         if (coin()) out += "    customer: \"true\"\n";
+        if (coin()) out += "    announce: " + pick({"true", "false"}) + "\n";
         if (coin()) out += "    balance: " + pick({"maglev", "rendezvous"}) + "\n";
         if (!by_id && random_() % 5 == 0) return out + "    forward: local\n";
         out += memory();
@@ -320,7 +383,7 @@ TEST(Print, what_was_printed_reads_back_as_an_equal_configuration) {
 
 TEST(Print, examples_read_back) {
     for (const char* name : {"sluice", "minimal", "dual-stack", "shared-groups", "colocated",
-                             "planned-changes", "server-ids", "tested"}) {
+                             "planned-changes", "server-ids", "tested", "watched"}) {
         const auto first = parse(content_of(std::string("examples/") + name + ".yaml"), name);
         const auto second = parse(to_yaml(first.config), "printed.yaml");
         EXPECT_EQ(text_of(second.errors), "");

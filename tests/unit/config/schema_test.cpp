@@ -149,18 +149,35 @@ Keys keys_of(std::span<const KeySet> sets) {
     return out;
 }
 
+/// `health` of services is that of groups, and one check may stand where a list of them may.
+void add_twins_of_health(Keys& keys) {
+    const std::string group = "groups.NAME.health";
+    const Keys before = keys;
+    for (const auto& [path, names] : before) {
+        if (!path.starts_with(group)) continue;
+        std::string alone = path;
+        if (const std::size_t list = alone.find("[]"); list != std::string::npos)
+            alone.erase(list, 2);
+        for (const std::string& twin : {path, alone}) {
+            keys[twin] = names;
+            keys["services[].health" + twin.substr(group.size())] = names;
+        }
+    }
+}
+
 TEST(Schema, has_the_keys_that_the_parser_reads) {
     Keys expected = keys_of(kConfigKeys);
     expected["services[].backends[]"] = expected["groups.NAME.backends[]"];
     expected["services[].flows"] = expected["groups.NAME.flows"];
     expected["tests[].sequence[].expect"] = expected["tests[].expect"];
+    add_twins_of_health(expected);
     EXPECT_EQ(keys_of(sluice_schema()), expected);
     EXPECT_EQ(keys_of(agent_schema()), keys_of(kAgentKeys));
 }
 
 TEST(Schema, accepts_the_examples) {
     for (const char* name : {"sluice", "minimal", "dual-stack", "shared-groups", "colocated",
-                             "planned-changes", "server-ids", "tested"})
+                             "planned-changes", "server-ids", "tested", "watched"})
         EXPECT_EQ(
             sluice_schema().refuses_text(content_of(std::string("examples/") + name + ".yaml")), "")
             << name;
@@ -168,8 +185,10 @@ TEST(Schema, accepts_the_examples) {
 }
 
 TEST(Schema, accepts_what_the_printer_writes) {
-    const auto outcome = parse(content_of("examples/sluice.yaml"), "sluice.yaml");
-    EXPECT_EQ(sluice_schema().refuses_text(to_yaml(outcome.config)), "");
+    for (const char* name : {"sluice", "watched"}) {
+        const auto outcome = parse(content_of(std::string("examples/") + name + ".yaml"), name);
+        EXPECT_EQ(sluice_schema().refuses_text(to_yaml(outcome.config)), "") << name;
+    }
 }
 
 /// What no schema can say: two places compared, repeated keys, arithmetic on addresses.
@@ -178,12 +197,26 @@ const std::set<std::string> kBeyondSchema = {"any_twice",
                                              "backend_twice",
                                              "both_protocols_once",
                                              "ceiling_below_the_share",
+                                             "certificates_that_nobody_verifies",
+                                             "communities_out_of_range",
+                                             "community_twice",
                                              "decap_at_a_vip",
+                                             "fallback_of_a_family_without_tunnel_source",
+                                             "fallback_on_no_group",
+                                             "fallbacks_in_a_circle",
+                                             "fallbacks_without_end",
                                              "group_twice",
+                                             "health_in_version_1",
                                              "icmp_rate_octal",
                                              "lifetime_beyond_a_day",
+                                             "load_field_of_an_answer_without_body",
                                              "name_twice",
+                                             "no_service_has_a_single_port",
+                                             "no_service_speaks_it",
                                              "own_group_named_like_a_group",
+                                             "peer_hold_times",
+                                             "peer_source_of_the_other_family",
+                                             "peers_alike",
                                              "port_in_a_range",
                                              "protected_twice",
                                              "protected_within_a_vip",
@@ -192,15 +225,19 @@ const std::set<std::string> kBeyondSchema = {"any_twice",
                                              "repeated_section",
                                              "ring_secret_zero",
                                              "route_by_nothing_known",
+                                             "router_id_of_zero",
                                              "same_port",
                                              "server_id_longer_than_32_bits",
                                              "server_id_longer_than_the_narrowest_service",
                                              "server_id_twice",
                                              "shares_of_more_than_the_table",
+                                             "status_backwards",
                                              "tag",
+                                             "timeout_longer_than_the_interval",
                                              "tunnel_source_too_wide",
                                              "tunnel_source_with_host_bits",
                                              "tunnel_without_a_source_of_its_family",
+                                             "udp_hex_that_is_none",
                                              "unknown_group",
                                              "unmatched_contradicts",
                                              "verdicts_that_contradict",
@@ -210,7 +247,7 @@ const std::set<std::string> kBeyondSchema = {"any_twice",
 TEST(Schema, refuses_the_same_documents) {
     std::set<std::string> accepted;
     for (const char* file : {"text", "version", "keys", "types", "node", "groups", "services",
-                             "flows", "whole", "tests"})
+                             "flows", "whole", "tests", "health", "announce"})
         for (const ErrorCase& item :
              cases_of(std::string("tests/unit/config/errors/") + file + ".cases"))
             if (sluice_schema().refuses_text(item.text).empty()) accepted.insert(item.name);
@@ -226,17 +263,38 @@ const Json kDocument = Json::parse(R"({
   "version": 2,
   "node": {"tunnel_source": {"ipv4": "10.255.0.0/24"}, "decap": {"from": ["10.0.0.0/8"]},
            "flows": {}},
-  "groups": {"g": {"flows": {}, "backends": [{"address": "10.0.0.5", "server_id": 1}]}},
+  "health": {},
+  "groups": {"g": {"flows": {}, "backends": [{"address": "10.0.0.5", "server_id": 1}],
+                   "health": {"flapping": {}, "checks": [
+                       {"type": "http", "load": {"header": "Load"}},
+                       {"type": "https", "tls": {}},
+                       {"type": "dns", "dns": {"name": "example.com"}}]}}},
   "services": [{"name": "a", "vip": "192.0.2.1", "port": 80, "group": "g"},
                {"name": "b", "vip": "192.0.2.2", "port": 80, "group": "g", "protocol": "both",
                 "lifetimes": {}, "route_by": {"quic-lb": {"server_id_length": 4}}}],
   "protected": [{"prefix": "198.51.100.0/24", "customer": "acme"}],
+  "announce": {"bird": {}, "kernel": {},
+               "bgp": {"as": 65001, "peers": [{"address": "10.0.0.254", "as": 65000,
+                                               "next_hop": {"ipv4": "10.0.0.1"}}]}},
   "proof": {},
   "tests": [{"name": "a", "pcap": "a.pcap", "expect": {"verdict": "forward"}},
             {"name": "b", "sequence": [{"pcap": "a.pcap", "expect": {"verdict": "forward"}}]}]
 })");
 const std::map<std::string, std::string> kPointers = {
     {"", ""},
+    {"health", "/health"},
+    {"groups.NAME.health", "/groups/g/health"},
+    {"groups.NAME.health.flapping", "/groups/g/health/flapping"},
+    {"groups.NAME.health.checks[]", "/groups/g/health/checks/0"},
+    {"groups.NAME.health.checks[].load", "/groups/g/health/checks/0/load"},
+    {"groups.NAME.health.checks[].tls", "/groups/g/health/checks/1/tls"},
+    {"groups.NAME.health.checks[].dns", "/groups/g/health/checks/2/dns"},
+    {"announce", "/announce"},
+    {"announce.bird", "/announce/bird"},
+    {"announce.bgp", "/announce/bgp"},
+    {"announce.bgp.peers[]", "/announce/bgp/peers/0"},
+    {"announce.bgp.peers[].next_hop", "/announce/bgp/peers/0/next_hop"},
+    {"announce.kernel", "/announce/kernel"},
     {"node", "/node"},
     {"node.flows", "/node/flows"},
     {"node.tunnel_source", "/node/tunnel_source"},
@@ -256,6 +314,19 @@ const std::map<std::string, std::string> kPointers = {
 };
 const std::map<std::string, std::string> kPlaces = {
     {"", ""},
+    {"health", "health."},
+    {"groups.NAME.health", "groups.g.health."},
+    {"groups.NAME.health.flapping", "groups.g.health.flapping."},
+    {"groups.NAME.health.checks[]", "groups.g.health.checks[0]."},
+    {"groups.NAME.health.checks[].load", "groups.g.health.checks[0].load."},
+    {"groups.NAME.health.checks[].tls", "groups.g.health.checks[1].tls."},
+    {"groups.NAME.health.checks[].dns", "groups.g.health.checks[2].dns."},
+    {"announce", "announce."},
+    {"announce.bird", "announce.bird."},
+    {"announce.bgp", "announce.bgp."},
+    {"announce.bgp.peers[]", "announce.bgp.peers[0]."},
+    {"announce.bgp.peers[].next_hop", "announce.bgp.peers[0].next_hop."},
+    {"announce.kernel", "announce.kernel."},
     {"node", "node."},
     {"node.flows", "node.flows."},
     {"node.tunnel_source", "node.tunnel_source."},
@@ -327,7 +398,7 @@ TEST(Schema, ranges_and_words_are_the_parsers) {
                  }
              }
          });
-    EXPECT_EQ(checked, 15u + 60u);  // Ranges and words.
+    EXPECT_EQ(checked, 34u + 101u);  // Ranges and words.
 }
 
 TEST(Schema, defaults_are_the_parsers) {
@@ -338,12 +409,15 @@ TEST(Schema, defaults_are_the_parsers) {
              if (!kPointers.contains(path)) return;
              for (const auto& [key, value] : node["properties"].items()) {
                  if (!value.contains("default")) continue;
-                 const Json& place = printed.at(Json::json_pointer(kPointers.at(path)));
+                 // What `health` says is printed with each check.
+                 const std::string& from =
+                     kPointers.at(path == "health" ? "groups.NAME.health.checks[]" : path);
+                 const Json& place = printed.at(Json::json_pointer(from));
                  EXPECT_EQ(place.at(key), value["default"]) << path << "." << key;
                  ++checked;
              }
          });
-    EXPECT_EQ(checked, 25u);
+    EXPECT_EQ(checked, 57u);
 }
 
 }  // namespace
