@@ -22,7 +22,14 @@ constexpr const char* kText =
     "     backends: [10.0.0.5]}\n"
     "  - {name: here, vip: 192.0.2.1, port: 22, forward: local}\n";
 
-enum : std::size_t { kWeb, kSpare, kLast, kIdle, kTwo };
+enum : std::size_t { kWeb, kSpare, kLast, kIdle, kPair };
+
+Check check_of(CheckType type, CheckVia via = CheckVia::vip) {
+    Check out;
+    out.type = type;
+    out.via = via;
+    return out;
+}
 
 class Places : public testing::Test {
  protected:
@@ -49,40 +56,38 @@ TEST_F(Places, a_groups_services_are_its_own_and_those_of_groups_that_fall_back_
     EXPECT_EQ(services(kSpare), "range dns net ");
     EXPECT_EQ(services(kLast), "range dns net six ");
     EXPECT_EQ(services(kIdle), "");
-    EXPECT_EQ(services(kTwo), "two ");
+    EXPECT_EQ(services(kPair), "two ");
 }
 
 TEST_F(Places, the_first_service_that_fits_says_where_a_check_goes) {
     Check check;
     EXPECT_EQ(place(kWeb, check), "net 203.0.113.17 80");
     EXPECT_EQ(place(kIdle, check), "nowhere");
-    EXPECT_EQ(place(kTwo, check), "nowhere");
+    EXPECT_EQ(place(kPair, check), "nowhere");
     check.port = 8080;
     EXPECT_EQ(place(kWeb, check), "range 192.0.2.1 8080");
     check.service = "six";
     EXPECT_EQ(place(kWeb, check), "nowhere");
     EXPECT_EQ(place(kLast, check), "six 2001:db8::1 8080");
-    check = {.type = CheckType::dns};
+    check = check_of(CheckType::dns);
     EXPECT_EQ(place(kWeb, check), "dns 192.0.2.2 53");
     check.dns.over_tcp = true;
     EXPECT_EQ(place(kWeb, check), "net 203.0.113.17 80");
-    check = {.type = CheckType::udp};
-    EXPECT_EQ(place(kTwo, check), "two 203.0.113.2 81");
+    check = check_of(CheckType::udp);
+    EXPECT_EQ(place(kPair, check), "two 203.0.113.2 81");
 }
 
 TEST_F(Places, checks_without_a_protocol_go_through_any_service) {
-    EXPECT_EQ(place(kWeb, {.type = CheckType::icmp}), "range 192.0.2.1 0");
-    EXPECT_EQ(place(kWeb, {.type = CheckType::command, .via = CheckVia::direct}),
-              "range 192.0.2.1 0");
-    EXPECT_EQ(place(kTwo, {.type = CheckType::command, .via = CheckVia::direct}),
-              "two 203.0.113.2 81");
+    EXPECT_EQ(place(kWeb, check_of(CheckType::icmp)), "range 192.0.2.1 0");
+    EXPECT_EQ(place(kWeb, check_of(CheckType::command, CheckVia::direct)), "range 192.0.2.1 0");
+    EXPECT_EQ(place(kPair, check_of(CheckType::command, CheckVia::direct)), "two 203.0.113.2 81");
 }
 
 TEST_F(Places, a_direct_check_with_a_port_needs_no_service_that_fits) {
-    Check check{.via = CheckVia::direct};
-    EXPECT_EQ(place(kTwo, check), "nowhere");
+    Check check = check_of(CheckType::tcp, CheckVia::direct);
+    EXPECT_EQ(place(kPair, check), "nowhere");
     check.port = 22;
-    EXPECT_EQ(place(kTwo, check), "two 203.0.113.2 22");
+    EXPECT_EQ(place(kPair, check), "two 203.0.113.2 22");
 }
 
 }  // namespace

@@ -254,7 +254,7 @@ TEST(Warnings, health_that_does_nothing_or_too_much) {
                            "        - {type: grpc, tls: {verify: false}}\n"
                            "      min_healthy: 100%\n"
                            "      when_none: withdraw\n"),
-        "t.yaml:10:54: services[0].health.checks[0].interval: starts a program for each of 2 "
+        "t.yaml:10:52: services[0].health.checks[0].interval: starts a program for each of 2 "
         "backends every 500ms\n"
         "    - {type: command, command: [/a], interval: 500ms}\n"
         "                                               ^\n"
@@ -281,7 +281,7 @@ TEST(Warnings, timeouts_near_the_interval_with_many_backends) {
     };
     EXPECT_EQ(
         warnings_of(text(100, "{type: tcp, interval: 1s, timeout: 751ms}")),
-        "t.yaml:7:54: services[0].health.checks.timeout: 751ms is near the interval of 1s: if "
+        "t.yaml:7:57: services[0].health.checks.timeout: 751ms is near the interval of 1s: if "
         "they hang, 100 backends keep as many checks open at nearly all times\n"
         "    health: {checks: {type: tcp, interval: 1s, timeout: 751ms}}\n"
         "                                                        ^\n");
@@ -306,7 +306,7 @@ TEST(Warnings, announcements_that_are_hardly_meant) {
         warnings_of(kTwo +
                     "services:\n"
                     "  - {name: a, vip: 192.0.2.1, port: 1, forward: local, announce: false}\n"),
-        "t.yaml:4:67: services[0].announce: has no effect: this node announces nothing\n"
+        "t.yaml:4:66: services[0].announce: has no effect: this node announces nothing\n"
         "    - {name: a, vip: 192.0.2.1, port: 1, forward: local, announce: false}\n"
         "                                                                   ^\n");
     EXPECT_EQ(
@@ -322,7 +322,7 @@ TEST(Warnings, announcements_that_are_hardly_meant) {
                     "    peers:\n"
                     "      - {address: 127.0.0.1, as: 65000}\n"
                     "      - {address: 10.0.0.1, as: 65000, hold_time: 0s}\n"),
-        "t.yaml:4:67: services[0].announce: the VIP is announced all the same, for service b (line "
+        "t.yaml:4:66: services[0].announce: the VIP is announced all the same, for service b (line "
         "5)\n"
         "    - {name: a, vip: 192.0.2.1, port: 1, forward: local, announce: false}\n"
         "                                                                   ^\n"
