@@ -119,8 +119,9 @@ void Reactor::run_once(nanoseconds longest) {
         ::epoll_pwait2(epoll_.get(), events_.data(), static_cast<int>(kBatch), &timeout, nullptr);
     events_next_ = 0;
     events_end_ = got > 0 ? static_cast<std::size_t>(got) : 0;
-    run_timers(Clock::now());
+    const Time now = Clock::now();
     run_events();
+    run_timers(now);
 }
 
 nanoseconds Reactor::wait_time(nanoseconds longest) const {

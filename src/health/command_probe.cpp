@@ -31,12 +31,12 @@ CommandProbe::CommandProbe(CommandThread& commands, Reactor& reactor, const Targ
 
 void CommandProbe::start() {
     self_ = std::make_shared<CommandProbe*>(this);
-    run_ = commands_.run(job_of(target_), [self = self_, &reactor = reactor_](Verdict verdict) {
-        reactor.post([self, verdict = std::move(verdict)] {
+    run_ = commands_.run(job_of(target_), [self = self_, &reactor = reactor_](Finding finding) {
+        reactor.post([self, finding = std::move(finding)] {
             if (*self == nullptr) return;
             CommandProbe& probe = **self;
             probe.run_ = 0;
-            probe.owner_.on_verdict(verdict);
+            probe.owner_.on_finding(finding);
         });
     });
 }

@@ -24,18 +24,18 @@ std::string first_line(std::string_view output) {
     return printable(output.substr(0, output.find('\n')));
 }
 
-Verdict verdict_of(int status, const std::string& line) {
-    Verdict verdict{.why = Why::passed, .text = line, .load = {}};
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return verdict;
-    verdict.why = Why::exit;
+Finding finding_of(int status, const std::string& line) {
+    Finding finding{.why = Why::passed, .text = line, .load = {}};
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return finding;
+    finding.why = Why::exit;
     if (WIFSIGNALED(status)) {
         const char* name = ::sigabbrev_np(WTERMSIG(status));
-        verdict.text = fmt::format("killed by SIG{}", name == nullptr ? "?" : name);
+        finding.text = fmt::format("killed by SIG{}", name == nullptr ? "?" : name);
     } else {
-        verdict.text = fmt::format("exit status {}", WEXITSTATUS(status));
+        finding.text = fmt::format("exit status {}", WEXITSTATUS(status));
     }
-    if (!line.empty()) verdict.text += ": " + line;
-    return verdict;
+    if (!line.empty()) finding.text += ": " + line;
+    return finding;
 }
 
 }  // namespace
@@ -119,8 +119,8 @@ void CommandThread::start(std::uint64_t id, const Job& job, Done done) {
     running_.erase(id);
 }
 
-void CommandThread::tell(Running& running, Verdict verdict) {
-    if (const Done done = std::exchange(running.done, nullptr)) done(std::move(verdict));
+void CommandThread::tell(Running& running, Finding finding) {
+    if (const Done done = std::exchange(running.done, nullptr)) done(std::move(finding));
 }
 
 void CommandThread::kill(Running& running) {
@@ -156,7 +156,7 @@ void CommandThread::on_exit(Running& running) {
     kill(running);
     int status = 0;
     ::waitpid(running.program.pid, &status, 0);
-    tell(running, verdict_of(status, line));
+    tell(running, finding_of(status, line));
     running_.erase(running.id);
 }
 

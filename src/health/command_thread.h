@@ -28,7 +28,7 @@ class CommandThread {
  public:
     static constexpr std::size_t kMostOutput = 65536;  ///< Who writes more has failed.
 
-    using Done = std::function<void(Verdict)>;
+    using Done = std::function<void(Finding)>;
 
     struct Job {
         std::vector<std::string> command;      ///< Absolute path and arguments.
@@ -57,7 +57,7 @@ class CommandThread {
     /// Kills the group. The program is forgotten when it has ended, which a disk may delay: until
     /// then it counts as running.
     void kill(Running& running);
-    void tell(Running& running, Verdict verdict);
+    void tell(Running& running, Finding finding);
 
     std::size_t most_;
     std::uint64_t last_id_ = 0;

@@ -69,7 +69,7 @@ bool is_same_question(std::string_view asked, std::string_view told) {
                       told.begin(), [](char a, char b) { return lower(a) == lower(b); });
 }
 
-Verdict not_dns(std::string text) {
+Finding not_dns(std::string text) {
     return {.why = Why::protocol, .text = std::move(text), .load = {}};
 }
 
@@ -90,7 +90,7 @@ bool is_stray_dns(std::uint16_t id, std::string_view message) {
     return message.size() >= kHeaderLen && get16(message, 0) != id;
 }
 
-Verdict judge_dns(const config::CheckDns& check, std::uint16_t id, std::string_view message) {
+Finding judge_dns(const config::CheckDns& check, std::uint16_t id, std::string_view message) {
     if (message.size() < kHeaderLen)
         return not_dns(fmt::format("{} bytes are no DNS message", message.size()));
     if (get16(message, 0) != id) return not_dns("answers another query");

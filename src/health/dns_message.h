@@ -18,7 +18,7 @@ namespace sluice::health {
 std::string dns_query(const config::CheckDns& check, std::uint16_t id);
 
 /// Of a whole message. Truncated answers will do: they have an RCODE.
-Verdict judge_dns(const config::CheckDns& check, std::uint16_t id, std::string_view message);
+Finding judge_dns(const config::CheckDns& check, std::uint16_t id, std::string_view message);
 
 /// Whether `message` could be an answer to another query: too late, or forged.
 bool is_stray_dns(std::uint16_t id, std::string_view message);

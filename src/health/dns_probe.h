@@ -24,7 +24,7 @@ class DnsTcpProbe final : public Probe, private Stream::User {
     void on_open() override;
     void on_data(std::string_view bytes) override;
     void on_end() override;
-    void on_failure(Verdict verdict) override { owner_.on_verdict(std::move(verdict)); }
+    void on_failure(Finding finding) override { owner_.on_finding(std::move(finding)); }
 
     const Target& target_;
     Owner& owner_;

@@ -68,7 +68,7 @@ std::optional<std::uint64_t> serving_status(std::string_view message) {
     return out;
 }
 
-Verdict protocol(std::string text) {
+Finding protocol(std::string text) {
     return {.why = Why::protocol, .text = printable(text), .load = {}};
 }
 
@@ -123,7 +123,7 @@ std::string grpc_health_request(std::string_view service) {
     return out + message;
 }
 
-Verdict judge_grpc_health(std::string_view message) {
+Finding judge_grpc_health(std::string_view message) {
     if (message.size() < kPrefixLen) return protocol("no whole gRPC message");
     std::size_t len = 0;
     for (std::size_t i = 1; i < kPrefixLen; ++i)
@@ -199,10 +199,10 @@ bool GrpcProbe::submit() {
 
 void GrpcProbe::on_open() {
     if (is_tls_ && stream_.agreed_protocol() != "h2")
-        return owner_.on_verdict(
+        return owner_.on_finding(
             {.why = Why::tls, .text = "the server does not offer HTTP/2 (ALPN h2)", .load = {}});
     if (!begin_session())
-        return owner_.on_verdict({.why = Why::local, .text = "no HTTP/2 session", .load = {}});
+        return owner_.on_finding({.why = Why::local, .text = "no HTTP/2 session", .load = {}});
     send_queued();
 }
 
@@ -222,26 +222,26 @@ void GrpcProbe::on_data(std::string_view bytes) {
     opening_ += bytes.substr(0, kOpening - std::min(opening_.size(), kOpening));
     received_ += bytes.size();
     if (received_ > kMostBytes)
-        return owner_.on_verdict(protocol(fmt::format("more than {} bytes", kMostBytes)));
+        return owner_.on_finding(protocol(fmt::format("more than {} bytes", kMostBytes)));
     const ssize_t used = ::nghttp2_session_mem_recv(
         session_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
     if (used < 0) protocol_error_ = ::nghttp2_strerror(static_cast<int>(used));
-    if (!protocol_error_.empty()) return owner_.on_verdict(protocol("HTTP/2: " + protocol_error_));
-    if (closed_with_) return owner_.on_verdict(judge());
+    if (!protocol_error_.empty()) return owner_.on_finding(protocol("HTTP/2: " + protocol_error_));
+    if (closed_with_) return owner_.on_finding(judge());
     send_queued();
     // What nghttp2 cannot go on with it ends, once it has said so to the server.
     if (session_ == nullptr || ::nghttp2_session_want_read(session_.get()) != 0) return;
     // RFC 9113 section 3.4: a server begins with SETTINGS, whose type is the fourth byte.
     const bool is_http2 = opening_.size() > 3 && opening_[3] == NGHTTP2_SETTINGS;
-    owner_.on_verdict(
+    owner_.on_finding(
         protocol(is_http2 ? "HTTP/2: the session was ended" : "no HTTP/2: " + opening_));
 }
 
 void GrpcProbe::on_end() {
-    owner_.on_verdict({.why = Why::closed, .text = stream_.progress(), .load = {}});
+    owner_.on_finding({.why = Why::closed, .text = stream_.progress(), .load = {}});
 }
 
-Verdict GrpcProbe::judge() const {
+Finding GrpcProbe::judge() const {
     if (closed_with_ != NGHTTP2_NO_ERROR)
         return {.why = Why::reset,
                 .text = fmt::format("HTTP/2: {}", ::nghttp2_http2_strerror(*closed_with_)),

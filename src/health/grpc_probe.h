@@ -19,7 +19,7 @@ namespace sluice::health {
 std::string grpc_health_request(std::string_view service);
 
 /// What a HealthCheckResponse, with gRPC's five bytes in front, says.
-Verdict judge_grpc_health(std::string_view message);
+Finding judge_grpc_health(std::string_view message);
 
 class GrpcProbe final : public Probe, private Stream::User {
  public:
@@ -42,12 +42,12 @@ class GrpcProbe final : public Probe, private Stream::User {
     void on_open() override;
     void on_data(std::string_view bytes) override;
     void on_end() override;
-    void on_failure(Verdict verdict) override { owner_.on_verdict(std::move(verdict)); }
+    void on_failure(Finding finding) override { owner_.on_finding(std::move(finding)); }
 
     bool begin_session();
     bool submit();
     void send_queued();
-    [[nodiscard]] Verdict judge() const;
+    [[nodiscard]] Finding judge() const;
 
     // What nghttp2 calls; they only take notes.
     static int take_header(nghttp2_session* session, const nghttp2_frame* frame,

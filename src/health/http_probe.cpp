@@ -85,9 +85,9 @@ void HttpProbe::judge() {
     const HttpReply::State state = reply_.state();
     if (state == HttpReply::State::head) return;
     if (state == HttpReply::State::broken)
-        return owner_.on_verdict({.why = Why::protocol, .text = reply_.error(), .load = {}});
+        return owner_.on_finding({.why = Why::protocol, .text = reply_.error(), .load = {}});
     if (!wants_status(reply_.status()))
-        return owner_.on_verdict(
+        return owner_.on_finding(
             {.why = Why::status,
              .text = printable(fmt::format("{} {}", reply_.status(), reply_.reason())),
              .load = {}});
@@ -99,18 +99,18 @@ void HttpProbe::judge() {
         return;
     }
     if (is_complete)
-        owner_.on_verdict({.why = Why::content,
+        owner_.on_finding({.why = Why::content,
                            .text = fmt::format("not in {} bytes of body", reply_.body().size()),
                            .load = {}});
 }
 
 void HttpProbe::pass() {
-    Verdict verdict;
-    verdict.text = fmt::format("{}", reply_.status());
+    Finding finding;
+    finding.text = fmt::format("{}", reply_.status());
     const auto& load = target_.check->load;
-    if (load && !load->header.empty()) verdict.load = load_of_text(reply_.header());
-    if (load && !load->field.empty()) verdict.load = load_of_json(reply_.body(), load->field);
-    owner_.on_verdict(std::move(verdict));
+    if (load && !load->header.empty()) finding.load = load_of_text(reply_.header());
+    if (load && !load->field.empty()) finding.load = load_of_json(reply_.body(), load->field);
+    owner_.on_finding(std::move(finding));
 }
 
 void HttpProbe::on_end() {
@@ -119,7 +119,7 @@ void HttpProbe::on_end() {
     if (reply_.state() == HttpReply::State::body && has_body_match() &&
         !target_.check->http.body.empty())
         return pass();
-    owner_.on_verdict({.why = Why::closed,
+    owner_.on_finding({.why = Why::closed,
                        .text = reply_.state() == HttpReply::State::head
                                    ? "before the end of the headers"
                                    : fmt::format("after {} bytes of body", reply_.body().size()),

@@ -30,7 +30,7 @@ class HttpProbe final : public Probe, private Stream::User {
     void on_open() override { stream_.send(request_); }
     void on_data(std::string_view bytes) override;
     void on_end() override;
-    void on_failure(Verdict verdict) override { owner_.on_verdict(std::move(verdict)); }
+    void on_failure(Finding finding) override { owner_.on_finding(std::move(finding)); }
 
     /// Tells the owner as soon as the answer says enough.
     void judge();

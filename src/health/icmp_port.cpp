@@ -21,6 +21,7 @@ constexpr std::size_t kHeaderLen = 8;  ///< Of ICMP: type, code, checksum, ident
 constexpr std::size_t kRequestLen = kHeaderLen + sizeof(std::uint64_t);
 constexpr std::size_t kMostPacket = 2048;
 constexpr int kMostAtOnce = 64;  ///< Packets in one round: others have their turn.
+constexpr int kReceiveBuffer = 4 << 20;
 constexpr std::size_t kMostPending = 32768;
 constexpr std::size_t kIp6HeaderLen = 40;
 
@@ -145,6 +146,11 @@ int IcmpPort::open() {
     UniqueFd fd(::socket(family, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
     if (!fd.valid()) return errno;
     if (const int error = attach_filter(fd.get()); error != 0) return error;
+    // The answers of thousands who are asked at once; by force where that is permitted.
+    for (const int option : {SO_RCVBUFFORCE, SO_RCVBUF})
+        if (::setsockopt(fd.get(), SOL_SOCKET, option, &kReceiveBuffer, sizeof(kReceiveBuffer)) ==
+            0)
+            break;
     if (const auto watched = watch_.set(fd.get(), EPOLLIN); !watched) return watched.error().sys;
     fd_ = std::move(fd);
     return 0;
@@ -155,12 +161,12 @@ std::uint16_t IcmpPort::free_sequence() {
     return next_++;
 }
 
-Verdict IcmpPort::send(const Target& target, User& user, std::uint16_t& sequence) {
+Finding IcmpPort::send(const Target& target, User& user, std::uint16_t& sequence) {
     if (!fd_.valid()) {
         if (const int error = open(); error != 0) {
-            Verdict verdict = verdict_of_errno(error, "open a raw socket");
-            verdict.why = Why::local;
-            return verdict;
+            Finding finding = finding_of_errno(error, "open a raw socket");
+            finding.why = Why::local;
+            return finding;
         }
     }
     if (pending_.size() >= kMostPending)
@@ -169,7 +175,7 @@ Verdict IcmpPort::send(const Target& target, User& user, std::uint16_t& sequence
     ::RAND_bytes(reinterpret_cast<unsigned char*>(&pending.token), sizeof(pending.token));
     sequence = free_sequence();
     if (const int error = transmit(target, sequence, pending.token); error != 0)
-        return verdict_of_errno(error, "send");
+        return finding_of_errno(error, "send");
     pending_[sequence] = pending;
     return {};
 }

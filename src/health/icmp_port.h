@@ -26,7 +26,7 @@ class IcmpPort {
  public:
     class User {
      public:
-        virtual void on_icmp(Verdict verdict) = 0;
+        virtual void on_icmp(Finding finding) = 0;
 
      protected:
         ~User() = default;
@@ -36,7 +36,7 @@ class IcmpPort {
 
     /// Sends one request; the user is told of the answer, or of an ICMP error about the request,
     /// unless it forgets `sequence`. Says what went wrong at once; Why::passed: sent.
-    Verdict send(const Target& target, User& user, std::uint16_t& sequence);
+    Finding send(const Target& target, User& user, std::uint16_t& sequence);
     void forget(std::uint16_t sequence) { pending_.erase(sequence); }
 
  private:

@@ -18,9 +18,9 @@ class IcmpProbe final : public Probe, private IcmpPort::User {
     ~IcmpProbe() override { stop(); }
 
     void start() override {
-        Verdict sent = port_.send(target_, *this, sequence_);
+        Finding sent = port_.send(target_, *this, sequence_);
         is_waiting_ = sent.why == Why::passed;
-        if (!is_waiting_) owner_.on_verdict(std::move(sent));
+        if (!is_waiting_) owner_.on_finding(std::move(sent));
     }
     void stop() override {
         if (is_waiting_) port_.forget(sequence_);
@@ -29,9 +29,9 @@ class IcmpProbe final : public Probe, private IcmpPort::User {
     [[nodiscard]] std::string progress() const override { return "no answer"; }
 
  private:
-    void on_icmp(Verdict verdict) override {
+    void on_icmp(Finding finding) override {
         is_waiting_ = false;
-        owner_.on_verdict(std::move(verdict));
+        owner_.on_finding(std::move(finding));
     }
 
     IcmpPort& port_;

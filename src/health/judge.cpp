@@ -40,7 +40,7 @@ std::string_view word_of(State state) {
 }
 
 Judge::Judge(JudgeRules rules)
-    : rules_(std::move(rules)), checks_(rules_.checks.size()), reason_(kNothingYet) {}
+    : rules_(std::move(rules)), checks_(rules_.checks.size()), explanation_(kNothingYet) {}
 
 State Judge::state_of_checks() const {
     const auto is = [](State state) {
@@ -115,7 +115,7 @@ std::optional<Transition> Judge::move_to(State to, Transition transition) {
                         text_of_duration(rules_.flap_hold));
     transition.to = to;
     state_ = to;
-    reason_ = transition.text;
+    explanation_ = transition.text;
     history_.push_back(transition);
     if (history_.size() > kHistory) history_.pop_front();
     return transition;
@@ -127,7 +127,7 @@ void Judge::set_rules(JudgeRules rules) {
     if (!is_same_number) checks_.assign(rules_.checks.size(), CheckState{});
     if (checks_.empty()) {
         state_ = State::unknown;
-        reason_ = kNothingYet;
+        explanation_ = kNothingYet;
     }
     if (rules_.flap_limit == 0) {
         failures_.clear();

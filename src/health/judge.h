@@ -75,7 +75,7 @@ class Judge {
 
     [[nodiscard]] State state() const { return state_; }
     /// Why it is in this state, for people; of a held one, until when.
-    [[nodiscard]] const std::string& reason() const { return reason_; }
+    [[nodiscard]] const std::string& explanation() const { return explanation_; }
     /// Oldest first, at most kHistory.
     [[nodiscard]] const std::deque<Transition>& history() const { return history_; }
     /// Ways down within flap_window before `now`.
@@ -96,7 +96,7 @@ class Judge {
     JudgeRules rules_;
     std::vector<CheckState> checks_;
     State state_ = State::unknown;
-    std::string reason_;
+    std::string explanation_;
     std::deque<Time> failures_;       ///< The last flap_limit + 1 ways down.
     std::optional<Time> held_until_;  ///< Not before this may it come up.
     std::deque<Transition> history_;

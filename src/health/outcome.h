@@ -39,11 +39,11 @@ enum class Why : std::uint8_t {
 std::string_view word_of(Why why);
 std::string_view meaning_of(Why why);
 
-/// Longest `text` of a verdict, in bytes.
+/// Longest `text` of a finding, in bytes.
 inline constexpr std::size_t kMostText = 200;
 
 /// What a probe found.
-struct Verdict {
+struct Finding {
     Why why = Why::passed;
     std::string text;            ///< For people, one printable line: "503 Service Unavailable".
     std::optional<double> load;  ///< 0..100, where the check asks for it and the backend says it.

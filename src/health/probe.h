@@ -23,7 +23,7 @@ class Probe {
     /// probe again later, never from within: the probe returns right after this call.
     class Owner {
      public:
-        virtual void on_verdict(Verdict verdict) = 0;
+        virtual void on_finding(Finding finding) = 0;
 
      protected:
         ~Owner() = default;

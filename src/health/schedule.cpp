@@ -12,23 +12,9 @@ namespace {
 
 using std::chrono::duration_cast;
 using std::chrono::microseconds;
-using std::chrono::nanoseconds;
 
-constexpr double kGoldenRatio = 0.6180339887498949;
-/// Checks begin at multiples of this: a thread that wakes for several at once spends half as much
-/// on each as one that wakes for every single one.
-constexpr nanoseconds kTick = std::chrono::milliseconds(4);
+constexpr auto kGrace = std::chrono::milliseconds(50);
 constexpr int kSuspicionParts = 10;  ///< Of an interval: how near two checks may be.
-
-nanoseconds part_of(std::chrono::milliseconds whole, double part) {
-    return duration_cast<nanoseconds>(
-        std::chrono::duration<double, std::milli>(static_cast<double>(whole.count()) * part));
-}
-
-/// The tick at `time` or before it.
-Reactor::Time tick_of(Reactor::Time time) {
-    return time - time.time_since_epoch() % kTick;
-}
 
 }  // namespace
 
@@ -42,7 +28,7 @@ struct Schedule::Entry final : Probe::Owner {
           tls(std::move(prepared.tls)),
           probe(make_probe(target, tls, owner.shared_, *this)) {}
 
-    void on_verdict(Verdict verdict) override { schedule.on_verdict(*this, std::move(verdict)); }
+    void on_finding(Finding finding) override { schedule.on_finding(*this, std::move(finding)); }
 
     Schedule& schedule;
     const Target target;
@@ -53,6 +39,7 @@ struct Schedule::Entry final : Probe::Owner {
     bool is_slow = false;       ///< The last check timed out.
     bool runs_as_slow = false;  ///< How the running one is counted.
     bool again = false;         ///< Suspicion came while one was running.
+    bool has_grace = false;     ///< The running one got more time than its timeout.
     bool has_passed = false;    ///< The last one.
     Time due;
     Time begun;
@@ -65,7 +52,7 @@ Schedule::Schedule(Reactor& reactor, Limits limits, std::uint64_t seed, Sink sin
       icmp6_(reactor, true),
       commands_(limits.commands),
       shared_{.reactor = reactor, .icmp4 = icmp4_, .icmp6 = icmp6_, .commands = commands_},
-      random_(seed | 1) {
+      pace_(seed) {
     sockets_.most = std::max<std::size_t>(limits.in_flight, 2);
     programs_.most = std::max<std::size_t>(limits.commands, 2);
     for (Pool* pool : {&sockets_, &programs_})
@@ -113,9 +100,7 @@ std::vector<std::string> Schedule::set(std::vector<Prepared> targets) {
 
 void Schedule::add(Prepared prepared, Time now) {
     auto entry = std::make_unique<Entry>(*this, std::move(prepared));
-    phase_ += kGoldenRatio;
-    if (phase_ >= 1) phase_ -= 1;
-    entry->due = tick_of(now + part_of(entry->target.check->interval, phase_));
+    entry->due = pace_.first(now, *entry->target.check);
     entry->timer.set_at(entry->due);
     const std::string& key = entry->target.key;
     entries_[key] = std::move(entry);
@@ -148,10 +133,16 @@ void Schedule::check_now(const std::string& key) {
 
 void Schedule::on_timer(Entry& entry) {
     if (entry.stage == Entry::Stage::idle) return begin(entry, false);
-    Verdict verdict{.why = Why::timeout, .text = {}, .load = {}};
-    verdict.text = fmt::format("after {} ms: {}", entry.target.check->timeout.count(),
+    // Who comes late itself cannot say that an answer does: it may lie here unread.
+    const Time now = Reactor::Clock::now();
+    if (now - entry.timer.when() > kGrace && !std::exchange(entry.has_grace, true)) {
+        entry.timer.set_at(now + kGrace);
+        return;
+    }
+    Finding finding{.why = Why::timeout, .text = {}, .load = {}};
+    finding.text = fmt::format("after {} ms: {}", entry.target.check->timeout.count(),
                                entry.probe->progress());
-    on_verdict(entry, std::move(verdict));
+    on_finding(entry, std::move(finding));
 }
 
 bool Schedule::has_place(const Pool& pool, bool is_slow) {
@@ -182,6 +173,7 @@ void Schedule::count_waiting() {
 void Schedule::run(Entry& entry) {
     Pool& pool = pool_of(entry);
     ++pool.running;
+    entry.has_grace = false;
     entry.runs_as_slow = entry.is_slow;
     if (entry.runs_as_slow) ++pool.running_slow;
     figures_.in_flight = sockets_.running + programs_.running;
@@ -204,14 +196,14 @@ void Schedule::release(Entry& entry) {
     figures_.in_flight = sockets_.running + programs_.running;
 }
 
-void Schedule::on_verdict(Entry& entry, Verdict verdict) {
+void Schedule::on_finding(Entry& entry, Finding finding) {
     release(entry);
     const Time now = Reactor::Clock::now();
     Outcome outcome{.key = entry.target.key,
-                    .ok = verdict.why == Why::passed,
-                    .why = verdict.why,
-                    .text = std::move(verdict.text),
-                    .load = verdict.load,
+                    .ok = finding.why == Why::passed,
+                    .why = finding.why,
+                    .text = std::move(finding.text),
+                    .load = finding.load,
                     .duration = duration_cast<microseconds>(now - entry.begun),
                     .at = now};
     entry.is_slow = outcome.why == Why::timeout;
@@ -229,8 +221,7 @@ Schedule::Time Schedule::next_due(Entry& entry, Time now) {
     if (std::exchange(entry.again, false))
         return std::max(now, entry.begun + check.interval / kSuspicionParts);
     // From when it was due, so that lateness does not add up; but never to catch up.
-    const double jitter = static_cast<double>(check.jitter) / 100 * random_part();
-    return std::max(now, tick_of(entry.due + part_of(check.interval, 1 - jitter)));
+    return std::max(now, pace_.next(entry.due, check));
 }
 
 /// Those who waited, in order, while there are places. Not entered twice: a check may end while it
@@ -248,14 +239,6 @@ void Schedule::fill(Pool& pool) {
     }
     pool.is_filling = false;
     count_waiting();
-}
-
-/// 0..1: xorshift64*; evenness is all that is asked of it.
-double Schedule::random_part() {
-    random_ ^= random_ >> 12;
-    random_ ^= random_ << 25;
-    random_ ^= random_ >> 27;
-    return static_cast<double>((random_ * 0x2545f4914f6cdd1dULL) >> 11) * 0x1.0p-53;
 }
 
 const Figures& Schedule::figures() {

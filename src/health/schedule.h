@@ -5,13 +5,12 @@
 /// that lives on its reactor. One timer a target: while nothing runs, of the next check; while one
 /// runs, of its end.
 ///
-///  - A check begins at most `interval` after the one before was due; jitter only makes that
-///    shorter, so that `fall` failures never take longer than `fall` intervals.
-///  - First checks of targets that come together are spread over their interval evenly (each next
-///    one a golden ratio further), so that thousands are no crowd, whatever their number.
+///  - Times are health/pace.h's: even, and never more than an interval apart.
 ///  - Of `Limits::in_flight` places three quarters are for targets whose last check timed out:
 ///    however many hang, the others find room. Who finds none waits in order; how late everybody
 ///    begins is counted.
+///  - When this thread gets no CPU for longer than a check may take, answers are read before anybody
+///    is said to be late.
 ///  - A target is never checked twice at once.
 
 #include <chrono>
@@ -28,6 +27,7 @@
 #include "health/icmp_port.h"
 #include "health/lateness.h"
 #include "health/outcome.h"
+#include "health/pace.h"
 #include "health/probe.h"
 #include "health/target.h"
 #include "health/tls.h"
@@ -97,14 +97,13 @@ class Schedule {
     void add(Prepared prepared, Time now);
     void remove(Entry& entry);
     void on_timer(Entry& entry);
-    void on_verdict(Entry& entry, Verdict verdict);
+    void on_finding(Entry& entry, Finding finding);
     void begin(Entry& entry, bool first);
     [[nodiscard]] static bool has_place(const Pool& pool, bool is_slow);
     void run(Entry& entry);
     void release(Entry& entry);
     void fill(Pool& pool);
     [[nodiscard]] Time next_due(Entry& entry, Time now);
-    [[nodiscard]] double random_part();
     Pool& pool_of(const Entry& entry);
     void count_waiting();
 
@@ -117,8 +116,7 @@ class Schedule {
     Pool sockets_;
     Pool programs_;
     std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;
-    std::uint64_t random_;
-    double phase_ = 0;  ///< Of the target that came last, as a part of its interval.
+    Pace pace_;
     Figures figures_;
 };
 

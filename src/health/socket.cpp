@@ -75,7 +75,7 @@ Why why_of_errno(int error) {
     }
 }
 
-Verdict verdict_of_errno(int error, const char* operation) {
+Finding finding_of_errno(int error, const char* operation) {
     const Why why = why_of_errno(error);
     const char* text = ::strerrordesc_np(error);
     if (text == nullptr) text = "unknown error";
@@ -88,20 +88,20 @@ OpenedSocket connect_socket(const Target& target, int type) {
     const int family = target.address.is_ip6 ? AF_INET6 : AF_INET;
     UniqueFd fd(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd.valid()) {
-        out.failure = verdict_of_errno(errno, "open a socket");
+        out.failure = finding_of_errno(errno, "open a socket");
         out.failure.why = Why::local;
         return out;
     }
     const char* operation = "connect";
     if (const int error = prepare(fd.get(), target, type, operation); error != 0) {
-        out.failure = verdict_of_errno(error, operation);
+        out.failure = finding_of_errno(error, operation);
         out.failure.why = Why::local;
         return out;
     }
     const SocketAddress to(target.address, target.port);
     const int error = ::connect(fd.get(), &to.any, to.len) == 0 ? 0 : errno;
     if (error != 0 && error != EINPROGRESS) {
-        out.failure = verdict_of_errno(error, "connect");
+        out.failure = finding_of_errno(error, "connect");
         return out;
     }
     out.fd = std::move(fd);

@@ -31,11 +31,11 @@ struct SocketAddress {
 /// what the error says of the backend.
 Why why_of_errno(int error);
 /// The same with the error's text.
-Verdict verdict_of_errno(int error, const char* operation);
+Finding finding_of_errno(int error, const char* operation);
 
 struct OpenedSocket {
     UniqueFd fd;  ///< A stream's connection is on its way. Not valid: `failure` says why.
-    Verdict failure;
+    Finding failure;
 };
 
 /// Opens and connects. `type`: SOCK_STREAM or SOCK_DGRAM. A stream is reset when it is closed, so

@@ -46,9 +46,9 @@ void Stream::close() {
     unsent_.clear();
 }
 
-void Stream::fail_with(Verdict verdict) {
+void Stream::fail_with(Finding finding) {
     close();
-    user_.on_failure(std::move(verdict));
+    user_.on_failure(std::move(finding));
 }
 
 void Stream::on_events(std::uint32_t events) {
@@ -59,7 +59,7 @@ void Stream::on_events(std::uint32_t events) {
         if (stage_ == Stage::open) receive(events);
         if (!is_here()) return;
         const int error = pending_error(fd_.get());
-        return fail_with(verdict_of_errno(error == 0 ? ECONNRESET : error, "connect"));
+        return fail_with(finding_of_errno(error == 0 ? ECONNRESET : error, "connect"));
     }
     if (stage_ == Stage::connecting && (events & EPOLLOUT) != 0) connected();
     if (is_here() && stage_ == Stage::handshake) handshake();
@@ -101,11 +101,11 @@ long Stream::tls_result(int result) {
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return -1;
     if (error == SSL_ERROR_ZERO_RETURN && stage_ == Stage::open) return 0;
     // A connection that ends during the handshake has no errno.
-    Verdict verdict = error == SSL_ERROR_ZERO_RETURN
-                          ? Verdict{.why = Why::closed, .text = {}, .load = {}}
+    Finding finding = error == SSL_ERROR_ZERO_RETURN
+                          ? Finding{.why = Why::closed, .text = {}, .load = {}}
                           : tls_failure(ssl_.get(), error, result == 0 ? 0 : saved);
-    if (verdict.why == Why::closed) verdict.text = "in the TLS handshake";
-    fail_with(std::move(verdict));
+    if (finding.why == Why::closed) finding.text = "in the TLS handshake";
+    fail_with(std::move(finding));
     return -1;
 }
 
@@ -133,7 +133,7 @@ long Stream::write_some(std::string_view bytes) {
     const ssize_t sent = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     const int saved = errno;
     if (sent >= 0) return sent;
-    if (saved != EAGAIN) fail_with(verdict_of_errno(saved, "send"));
+    if (saved != EAGAIN) fail_with(finding_of_errno(saved, "send"));
     return -1;
 }
 
@@ -158,7 +158,7 @@ long Stream::read_some() {
     const ssize_t got = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
     const int saved = errno;
     if (got >= 0) return got;
-    if (saved != EAGAIN) fail_with(verdict_of_errno(saved, "receive"));
+    if (saved != EAGAIN) fail_with(finding_of_errno(saved, "receive"));
     return -1;
 }
 

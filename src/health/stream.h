@@ -24,7 +24,7 @@ class Stream {
         virtual void on_open() = 0;  ///< Connected, the TLS handshake included.
         virtual void on_data(std::string_view bytes) = 0;
         virtual void on_end() = 0;  ///< The peer will send no more.
-        virtual void on_failure(Verdict verdict) = 0;
+        virtual void on_failure(Finding finding) = 0;
 
      protected:
         ~User() = default;
@@ -56,7 +56,7 @@ class Stream {
     [[nodiscard]] long write_some(std::string_view bytes);
     /// -1; false failures (try again later) are not told.
     long tls_result(int result);
-    void fail_with(Verdict verdict);
+    void fail_with(Finding finding);
 
     User& user_;
     Watch watch_;

@@ -18,10 +18,10 @@ class TcpProbe final : public Probe, private Stream::User {
     [[nodiscard]] std::string progress() const override { return stream_.progress(); }
 
  private:
-    void on_open() override { owner_.on_verdict({}); }
+    void on_open() override { owner_.on_finding({}); }
     void on_data(std::string_view /*bytes*/) override {}
     void on_end() override {}
-    void on_failure(Verdict verdict) override { owner_.on_verdict(std::move(verdict)); }
+    void on_failure(Finding finding) override { owner_.on_finding(std::move(finding)); }
 
     const Target& target_;
     Owner& owner_;

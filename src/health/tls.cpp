@@ -90,7 +90,7 @@ SslPtr Tls::session(int fd, const std::string& name) const {
     return ssl;
 }
 
-Verdict tls_failure(const SSL* ssl, int ssl_error, int saved_errno) {
+Finding tls_failure(const SSL* ssl, int ssl_error, int saved_errno) {
     const long verified = ::SSL_get_verify_result(ssl);
     if (verified != X509_V_OK && (::SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0) {
         ::ERR_clear_error();
@@ -101,7 +101,7 @@ Verdict tls_failure(const SSL* ssl, int ssl_error, int saved_errno) {
     if (ssl_error == SSL_ERROR_SYSCALL) {
         ::ERR_clear_error();
         if (saved_errno == 0) return {.why = Why::closed, .text = {}, .load = {}};
-        return verdict_of_errno(saved_errno, "TLS");
+        return finding_of_errno(saved_errno, "TLS");
     }
     return {.why = Why::tls, .text = printable(openssl_text()), .load = {}};
 }

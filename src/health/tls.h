@@ -48,6 +48,6 @@ class Tls {
 
 /// Why the last operation on `ssl` failed, for SSL_ERROR_SSL and SSL_ERROR_SYSCALL; clears the
 /// thread's queue of errors. `saved_errno`: right after the operation.
-Verdict tls_failure(const SSL* ssl, int ssl_error, int saved_errno);
+Finding tls_failure(const SSL* ssl, int ssl_error, int saved_errno);
 
 }  // namespace sluice::health

@@ -32,22 +32,22 @@ UdpProbe::UdpProbe(Reactor& reactor, const Target& target, Owner& owner)
 void UdpProbe::start() {
     strays_ = 0;
     OpenedSocket opened = connect_socket(target_, SOCK_DGRAM);
-    if (!opened.fd.valid()) return owner_.on_verdict(std::move(opened.failure));
+    if (!opened.fd.valid()) return owner_.on_finding(std::move(opened.failure));
     fd_ = std::move(opened.fd);
     if (const auto watched = watch_.set(fd_.get(), EPOLLIN); !watched)
-        return owner_.on_verdict({.why = Why::local, .text = watched.error().what, .load = {}});
+        return owner_.on_finding({.why = Why::local, .text = watched.error().what, .load = {}});
     std::string dns;
     const bool is_dns = target_.check->type == config::CheckType::dns;
     if (is_dns) {
         ::RAND_bytes(reinterpret_cast<unsigned char*>(&dns_id_), sizeof(dns_id_));
         dns = dns_query(target_.check->dns, dns_id_);
         if (dns.empty())
-            return owner_.on_verdict({.why = Why::local, .text = "no DNS name", .load = {}});
+            return owner_.on_finding({.why = Why::local, .text = "no DNS name", .load = {}});
     }
     const std::string& payload = is_dns ? dns : target_.check->udp.payload;
     if (::send(fd_.get(), payload.data(), payload.size(), MSG_NOSIGNAL) < 0) {
         const int saved = errno;
-        owner_.on_verdict(verdict_of_errno(saved, "send"));
+        owner_.on_finding(finding_of_errno(saved, "send"));
     }
 }
 
@@ -62,7 +62,7 @@ void UdpProbe::on_events() {
         const ssize_t got = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
         const int saved = errno;
         if (got < 0 && saved == EAGAIN) return;
-        if (got < 0) return owner_.on_verdict(verdict_of_errno(saved, "receive"));
+        if (got < 0) return owner_.on_finding(finding_of_errno(saved, "receive"));
         if (judge({buffer.data(), static_cast<std::size_t>(got)})) return;
     }
 }
@@ -75,16 +75,16 @@ bool UdpProbe::judge(std::string_view datagram) {
             ++strays_;
             return false;
         }
-        owner_.on_verdict(judge_dns(check.dns, dns_id_, datagram));
+        owner_.on_finding(judge_dns(check.dns, dns_id_, datagram));
         return true;
     }
-    Verdict verdict;
+    Finding finding;
     if (datagram.find(check.udp.reply) == std::string_view::npos)
-        verdict = {.why = Why::content,
+        finding = {.why = Why::content,
                    .text = fmt::format("not in {} bytes: {}", datagram.size(),
                                        printable(datagram.substr(0, 40))),
                    .load = {}};
-    owner_.on_verdict(std::move(verdict));
+    owner_.on_finding(std::move(finding));
     return true;
 }
 

@@ -170,6 +170,18 @@ TEST(reactor, an_event_already_fetched_is_not_told_to_a_watch_that_was_destroyed
     EXPECT_EQ(calls, 1);
 }
 
+TEST(reactor, what_has_come_is_served_before_the_timer_that_gives_it_up) {
+    auto reactor = open_reactor();
+    const UniqueFd fd = ready_fd();
+    bool has_expired = false;
+    Timer timer(*reactor, [&] { has_expired = true; });
+    Watch watch(*reactor, [&](std::uint32_t) { timer.stop(); });
+    ASSERT_TRUE(watch.set(fd.get(), EPOLLIN).has_value());
+    timer.set_in(-1s);
+    reactor->run_once(0ns);
+    EXPECT_FALSE(has_expired);
+}
+
 TEST(reactor, more_descriptors_than_one_batch_are_all_served) {
     auto reactor = open_reactor();
     std::vector<UniqueFd> fds;

@@ -172,7 +172,7 @@ TEST(judge, states_by_what_happened) {
             EXPECT_EQ(transition->from, before);
             EXPECT_EQ(transition->to, step.wanted);
             EXPECT_EQ(transition->at, at(step.second));
-            EXPECT_EQ(judge.history().back().text, judge.reason());
+            EXPECT_EQ(judge.history().back().text, judge.explanation());
         }
     }
 }
@@ -183,23 +183,23 @@ TEST(judge, says_why) {
     rules.flap_window = seconds(600);
     rules.flap_hold = seconds(120);
     Judge judge(rules);
-    EXPECT_EQ(judge.reason(), "no check has ended yet");
+    EXPECT_EQ(judge.explanation(), "no check has ended yet");
     judge.observe(0, outcome_of(kPass), at(0));
-    EXPECT_EQ(judge.reason(), "1 pass");
+    EXPECT_EQ(judge.explanation(), "1 pass");
     for (int i = 1; i <= 2; ++i) judge.observe(0, outcome_of(kFail), at(i));
-    EXPECT_EQ(judge.reason(), "2 failures in a row: refused: Connection refused");
+    EXPECT_EQ(judge.explanation(), "2 failures in a row: refused: Connection refused");
     for (int i = 3; i <= 4; ++i) judge.observe(0, outcome_of(kPass), at(i));
-    EXPECT_EQ(judge.reason(), "2 passes in a row");
+    EXPECT_EQ(judge.explanation(), "2 passes in a row");
     for (int i = 5; i <= 6; ++i) judge.observe(0, outcome_of(kFail), at(i));
     EXPECT_FALSE(judge.deadline().has_value());
     for (int i = 7; i <= 8; ++i) judge.observe(0, outcome_of(kPass), at(i));
     EXPECT_EQ(judge.state(), State::held);
-    EXPECT_EQ(judge.reason(), "2 failures within 10m: held until there was none for 2m");
+    EXPECT_EQ(judge.explanation(), "2 failures within 10m: held until there was none for 2m");
     EXPECT_EQ(judge.recent_failures(at(8)), 2U);
     ASSERT_EQ(judge.deadline(), at(6 + 120));
     EXPECT_FALSE(judge.tick(at(6 + 119)).has_value());
     EXPECT_TRUE(judge.tick(*judge.deadline()).has_value());
-    EXPECT_EQ(judge.reason(), "no failure for 2m");
+    EXPECT_EQ(judge.explanation(), "no failure for 2m");
     EXPECT_EQ(judge.recent_failures(at(700)), 0U);
 }
 

@@ -237,9 +237,9 @@ TEST(messages, dns_answers) {
              {"nothing", "", Why::protocol, "0 bytes are no DNS message"},
          }) {
         SCOPED_TRACE(each.name);
-        const Verdict verdict = judge_dns(dns_check(), 0x1234, each.message);
-        EXPECT_EQ(word_of(verdict.why), word_of(each.why));
-        EXPECT_EQ(verdict.text, each.text);
+        const Finding finding = judge_dns(dns_check(), 0x1234, each.message);
+        EXPECT_EQ(word_of(finding.why), word_of(each.why));
+        EXPECT_EQ(finding.text, each.text);
     }
 }
 
@@ -271,9 +271,9 @@ TEST(messages, grpc_answers) {
              {"\x01\0\0\0\x02\x08\x01"s, Why::protocol,
               "a compressed gRPC message, which was not offered"},
          }) {
-        const Verdict verdict = judge_grpc_health(each.message);
-        EXPECT_EQ(word_of(verdict.why), word_of(each.why)) << each.text;
-        EXPECT_EQ(verdict.text, each.text);
+        const Finding finding = judge_grpc_health(each.message);
+        EXPECT_EQ(word_of(finding.why), word_of(each.why)) << each.text;
+        EXPECT_EQ(finding.text, each.text);
     }
 }
 

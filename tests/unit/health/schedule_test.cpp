@@ -202,18 +202,99 @@ TEST(schedule, who_takes_nothing_loses_the_oldest) {
     EXPECT_GE(figures.lost_outcomes, 800U);
 }
 
-TEST(schedule, a_check_begins_at_most_an_interval_after_the_one_before) {
-    Watcher watcher;
+TEST(schedule, an_answer_that_lay_unread_while_the_thread_was_busy_is_in_time) {
+    constexpr auto kTimeout = 200ms;
+    std::atomic<bool> may_answer = false;
+    std::atomic<bool> has_asked = false;
+    const ScriptedServer server([&](Peer& peer) {
+        peer.read_until("\r\n\r\n");
+        has_asked = true;
+        while (!may_answer) std::this_thread::yield();
+        peer.send("HTTP/1.1 200 OK\r\n\r\n");
+        peer.hang();
+    });
     const ShutPort shut(SOCK_STREAM);
-    config::Check check = often(CheckType::tcp);
-    check.jitter = 50;
-    watcher.checker().set({target_of(check, shut.port())});
-    ASSERT_TRUE(watcher.wait_until([](const auto& all) { return all.size() >= 21; }));
-    const auto& all = watcher.outcomes();
-    const Figures figures = watcher.checker().figures();
-    // Jitter alone could only make it shorter; what the machine adds is the lateness.
-    EXPECT_LE(all[20].at - all[0].at, 20 * (check.interval + figures.lateness.most()) + 1s);
-    EXPECT_GE(figures.begun, 21U);
+    std::atomic<bool> is_over = false;
+    // The first wake comes of the shut port, and keeps the checker's thread far beyond the timeout
+    // of the other check.
+    auto checker = Checker::start({}, [&] {
+        if (is_over) return;
+        may_answer = true;
+        const auto until = std::chrono::steady_clock::now() + 3 * kTimeout;
+        while (std::chrono::steady_clock::now() < until) std::this_thread::yield();
+        is_over = true;
+    });
+    ASSERT_TRUE(checker.has_value());
+    config::Check check = check_of(CheckType::http);
+    check.timeout = kTimeout;
+    Target other = target_of(check_of(CheckType::tcp), shut.port());
+    other.key = "shut";
+    (*checker)->set({target_of(check, server.port()), other});
+    (*checker)->check_now("backend");
+    while (!has_asked) std::this_thread::yield();
+    (*checker)->check_now("shut");
+    while (!is_over) std::this_thread::yield();
+    std::vector<Outcome> all;
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    while (all.size() < 2 && std::chrono::steady_clock::now() < deadline)
+        for (Outcome& each : (*checker)->take()) all.push_back(std::move(each));
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(text_of(all[0]), "refused: Connection refused");
+    EXPECT_EQ(text_of(all[1]), "passed: 200");
+}
+
+TEST(pace, is_at_most_an_interval_and_at_least_that_less_the_jitter) {
+    for (const std::uint32_t jitter : {0U, 10U, 50U}) {
+        config::Check check = check_of(CheckType::tcp);
+        check.interval = 1s;
+        check.jitter = jitter;
+        Pace pace(7);
+        Pace::Time due(1000s);
+        auto shortest = 2s + 0ns;
+        auto longest = 0ns;
+        for (int i = 0; i < 10'000; ++i) {
+            const Pace::Time next = pace.next(due, check);
+            shortest = std::min(shortest, next - due);
+            longest = std::max(longest, next - due);
+            due = next;
+        }
+        const auto least = 1s - jitter * 10ms;
+        EXPECT_LE(longest, 1s) << jitter;
+        EXPECT_GE(longest, 1s - 5ms) << jitter;
+        EXPECT_GE(shortest, least - Pace::kTick) << jitter;
+        EXPECT_LE(shortest, least + 5ms) << jitter;
+    }
+}
+
+TEST(pace, spreads_any_number_of_targets_evenly_over_their_interval) {
+    const config::Check check = check_of(CheckType::tcp);  // Every ten seconds.
+    for (const int count : {10, 64, 1000, 5000}) {
+        Pace pace(7);
+        std::vector<int> tenths(10);
+        for (int i = 0; i < count; ++i) {
+            const auto after = pace.first(Pace::Time(1000s), check) - Pace::Time(1000s);
+            ASSERT_GE(after, 0s);
+            ASSERT_LT(after, 10s);
+            ++tenths[static_cast<std::size_t>(after / 1s)];
+        }
+        const auto [least, most] = std::minmax_element(tenths.begin(), tenths.end());
+        EXPECT_GE(*least, count / 10 - 1) << count;
+        EXPECT_LE(*most, count / 10 + 2) << count;
+    }
+}
+
+TEST(pace, jittered_checks_stay_spread) {
+    config::Check check = check_of(CheckType::tcp);
+    check.interval = 1s;
+    Pace pace(7);
+    std::vector<int> ticks(20'000 / Pace::kTick.count() + 1);
+    for (int target = 0; target < 2000; ++target) {
+        Pace::Time due = pace.first(Pace::Time(0s), check);
+        for (; due < Pace::Time(20s); due = pace.next(due, check))
+            ++ticks[static_cast<std::size_t>(due.time_since_epoch() / Pace::kTick)];
+    }
+    // About 8.4 in each; as uneven as chance alone would be.
+    EXPECT_LE(*std::max_element(ticks.begin(), ticks.end()), 30);
 }
 
 }  // namespace
