@@ -207,15 +207,21 @@ Result<TuningOutcome> undo_one(const TunedSetting& setting, NicPort& port, Tunin
                       setting.was,       TuningEnd::gone, ""};
     const auto name = port.name_of(setting.ifindex);
     const auto now = name ? port.read(*name, setting.setting)
-                          : Result<std::string>(fail(Errc::not_found, "the device is gone"));
+                          : Result<std::string>(fail(Errc::unsupported, "the device is gone"));
     if (name) out.interface = *name;
-    if (!now && now.error().code == Errc::not_found) {
+    if (!now && now.error().code != Errc::unsupported) {
+        // It may well be as it was made: it stays recorded, for when it can be read.
+        out.end = TuningEnd::failed;
+        out.error = now.error().what;
+        return out;
+    }
+    if (!now) {
         SLC_CHECK(log.forget(setting.ifindex, setting.setting), "record the change");
         out.error = name ? "the device has no such setting any more" : now.error().what;
         return out;
     }
-    if (now) out.from = *now;
-    if (const auto instead = now ? keeps_from_undoing(setting, *now) : std::nullopt) {
+    out.from = *now;
+    if (const auto instead = keeps_from_undoing(setting, *now)) {
         SLC_CHECK(log.forget(setting.ifindex, setting.setting), "record the change");
         out.end = *instead;
         if (out.end == TuningEnd::left)

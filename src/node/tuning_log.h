@@ -67,10 +67,10 @@ class TuningLog {
 
 enum class TuningEnd {
     made,
-    failed,     ///< Not made; what belongs to it was taken back.
+    failed,     ///< Not made; what belongs to it was taken back. Or not undone: still recorded.
     skipped,    ///< Not made, and not needed.
     undone,     ///< Back to what was.
-    gone,       ///< Its device is.
+    gone,       ///< Its device is, or the device, which is up, has no such setting any more.
     left,       ///< Somebody else has changed it since: left as it is.
     postponed,  ///< It would reset the link while XDP handles packets: still to be undone.
 };
@@ -94,8 +94,8 @@ struct TuningOutcome {
 Result<std::vector<TuningOutcome>> apply_tuning(const std::vector<TuningPlan>& plans, NicPort& port,
                                                 TuningLog& log);
 
-/// Puts back what was, last change first. What cannot be put back stays in the log and does not
-/// stop the rest.
+/// Puts back what was, last change first. What cannot be read or put back stays in the log and does
+/// not stop the rest.
 Result<std::vector<TuningOutcome>> undo_tuning(NicPort& port, TuningLog& log, bool allow_reset);
 
 /// The same for whoever removes a node: nothing was tuned is no error, and no outcome.

@@ -27,8 +27,9 @@ class FakePort : public NicPort {
     Result<std::string> read(const std::string& interface, const std::string& setting) override {
         const auto nic = nics.find(interface);
         if (nic == nics.end()) return fail(Errc::not_found, "no " + interface);
+        if (unread.contains(setting)) return fail(unread.at(setting), setting + ": not read");
         const auto value = nic->second.find(setting);
-        if (value == nic->second.end()) return fail(Errc::not_found, "no " + setting);
+        if (value == nic->second.end()) return fail(Errc::unsupported, "no " + setting);
         return value->second;
     }
     Result<void> write(const std::string& interface, const std::string& setting,
@@ -51,6 +52,7 @@ class FakePort : public NicPort {
     std::map<std::string, Values> nics;
     std::map<std::uint32_t, std::string> names;
     std::map<std::string, std::string> refused, halfway;
+    std::map<std::string, Errc> unread;
     std::function<void()> on_write;
     Texts writes;
     bool is_attached = false;
@@ -248,6 +250,33 @@ TEST_F(Tuned, what_cannot_be_put_back_stays_recorded_and_stops_nobody) {
     EXPECT_EQ(port.nics["eth0"]["feature rx-lro"], "on");
     port.refused.clear();
     EXPECT_EQ(undo(), Texts{"eth0 channels undone combined 4 -> combined 1"});
+}
+
+TEST_F(Tuned, what_cannot_be_read_stays_recorded_and_untouched) {
+    const auto before = port.nics;
+    for (const Errc code : {Errc::conflict, Errc::not_found, Errc::denied, Errc::unreachable,
+                            Errc::limit, Errc::system}) {
+        SCOPED_TRACE(static_cast<int>(code));
+        apply({plan()});
+        port.unread = {{"affinity 0", code}, {"rings", code}};
+        EXPECT_EQ(undo(), (Texts{"eth0 affinity 0 failed 0 -> 0-3: affinity 0: not read",
+                                 "eth0 rings failed rx 1024 tx 1024 -> rx 256 tx 256: rings: not "
+                                 "read",
+                                 "eth0 channels undone combined 4 -> combined 1",
+                                 "eth0 feature rx-lro undone off -> on"}));
+        EXPECT_EQ(port.nics["eth0"]["rings"], "rx 1024 tx 1024");
+        port.unread.clear();
+        EXPECT_EQ(undo().size(), 2u);
+        EXPECT_EQ(port.nics, before);
+    }
+}
+
+TEST_F(Tuned, what_a_device_has_no_more_is_gone) {
+    apply({plan()});
+    port.nics["eth0"].erase("affinity 0");
+    EXPECT_EQ(undo().front(),
+              "eth0 affinity 0 gone 0 -> 0-3: the device has no such setting any more");
+    EXPECT_FALSE(fs::exists(file()));
 }
 
 TEST_F(Tuned, undoing_does_not_reset_the_link_under_traffic_unless_allowed) {
