@@ -48,16 +48,20 @@ class TuningLog {
 
     /// In the order in which they were changed.
     [[nodiscard]] const std::vector<TunedSetting>& settings() const { return settings_; }
+    /// The record of one; null: it is not changed.
+    [[nodiscard]] const TunedSetting* find(std::uint32_t ifindex, const std::string& setting) const;
     /// What was there before the first change stays what was. Written when it returns.
     Result<void> begin(const TunedSetting& setting);
     Result<void> made(std::uint32_t ifindex, const std::string& setting, const std::string& value);
     Result<void> forget(std::uint32_t ifindex, const std::string& setting);
+    /// The record as it was when find() told it.
+    Result<void> restore(const TunedSetting& setting);
 
  private:
     TuningLog(std::string path, DeviceNumbers numbers, UniqueFd lock);
     Result<void> load();
     [[nodiscard]] Result<void> save() const;
-    TunedSetting* find(std::uint32_t ifindex, const std::string& setting);
+    TunedSetting* at(std::uint32_t ifindex, const std::string& setting);
 
     std::string path_;
     DeviceNumbers numbers_;
@@ -90,7 +94,10 @@ struct TuningOutcome {
 };
 
 /// Makes the steps of each plan in order. Each interface is changed as far as is needed, or not at
-/// all. Fails only when the log cannot be written: then nothing is changed that is not in it.
+/// all: when a needed step fails, what this call has changed of it goes back to what it was before,
+/// last change first, except what would reset the link under traffic where the plan may not. What
+/// earlier calls have changed stays, and stays recorded. Fails only when the log cannot be written:
+/// then nothing is changed that is not in it.
 Result<std::vector<TuningOutcome>> apply_tuning(const std::vector<TuningPlan>& plans, NicPort& port,
                                                 TuningLog& log);
 

@@ -174,6 +174,80 @@ TEST_F(Tuned, a_needed_step_that_fails_takes_its_interface_back_and_no_other) {
     EXPECT_EQ(port.nics["eth0"], before.at("eth0"));
 }
 
+TEST_F(Tuned, a_run_that_fails_takes_back_nothing_of_an_earlier_one) {
+    const auto before = port.nics;
+    TuningPlan first = plan();
+    first.steps = {step("channels", "combined 4", true), step("rings", "rx 1024 tx 1024")};
+    apply({first});
+    const auto tuned = port.nics;
+    // Now with traffic, and without leave to reset the link.
+    port.is_attached = true;
+    port.refused = {{"feature rx-lro", ""}};
+    port.writes.clear();
+    EXPECT_EQ(apply({plan()}),
+              Texts{"eth0 feature rx-lro failed on -> off: feature rx-lro: refused"});
+    EXPECT_EQ(port.nics, tuned);
+    EXPECT_EQ(port.writes, Texts{"eth0 feature rx-lro = off"});
+    EXPECT_EQ(undo(true), (Texts{"eth0 rings undone rx 1024 tx 1024 -> rx 256 tx 256",
+                                 "eth0 channels undone combined 4 -> combined 1"}));
+    EXPECT_EQ(port.nics, before);
+}
+
+TEST_F(Tuned, a_setting_of_two_runs_goes_back_by_one_run_at_a_time) {
+    const auto before = port.nics;
+    apply({plan()});
+    const std::string record = read_whole_file(file()).value_or("");
+    const auto tuned = port.nics;
+    TuningPlan other = plan();
+    other.steps = {step("rings", "rx 4096 tx 4096"), step("channels", "combined 8", true)};
+    port.refused = {{"channels", ""}};
+    EXPECT_EQ(apply({other}),
+              (Texts{"eth0 rings made rx 1024 tx 1024 -> rx 4096 tx 4096",
+                     "eth0 channels failed combined 4 -> combined 8: channels: refused",
+                     "eth0 rings undone rx 4096 tx 4096 -> rx 1024 tx 1024"}));
+    EXPECT_EQ(port.nics, tuned);
+    EXPECT_EQ(read_whole_file(file()).value_or(""), record) << "also of what was refused";
+    port.refused.clear();
+    undo();
+    EXPECT_EQ(port.nics, before);
+}
+
+TEST_F(Tuned, a_run_that_fails_resets_no_link_that_it_may_not) {
+    TuningPlan planned = plan();
+    planned.steps = {step("rings", "rx 1024 tx 1024"), step("affinity 0", "0"),
+                     step("channels", "combined 4", true)};
+    port.refused = {{"channels", ""}};
+    // The daemon attaches between planning and failing.
+    port.on_write = [this] { port.is_attached = true; };
+    EXPECT_EQ(apply({planned}).back(),
+              "eth0 rings postponed rx 1024 tx 1024 -> rx 256 tx 256: it resets the link while XDP "
+              "handles packets: --allow-reset");
+    EXPECT_EQ(port.nics["eth0"]["rings"], "rx 1024 tx 1024");
+    EXPECT_EQ(port.nics["eth0"]["affinity 0"], "0-3");
+    EXPECT_EQ(undo(true), Texts{"eth0 rings undone rx 1024 tx 1024 -> rx 256 tx 256"});
+    planned.allow_reset = true;
+    EXPECT_EQ(apply({planned}).back(), "eth0 rings undone rx 1024 tx 1024 -> rx 256 tx 256");
+    EXPECT_FALSE(fs::exists(file()));
+}
+
+TEST_F(Tuned, killed_while_it_takes_back_the_first_run_can_still_be_undone) {
+    const auto before = port.nics;
+    apply({plan()});
+    TuningPlan other = plan();
+    other.steps = {step("rings", "rx 4096 tx 4096"), step("channels", "combined 8", true)};
+    port.refused = {{"channels", ""}};
+    std::vector<std::string> records;
+    port.on_write = [&] { records.push_back(read_whole_file(file()).value_or("")); };
+    apply({other});
+    port.on_write = nullptr;
+    port.refused.clear();
+    ASSERT_EQ(records.size(), 3u);
+    // Right after the last write, which put the first run's rings back.
+    ASSERT_TRUE(write_file(file(), records.back()).has_value());
+    undo();
+    EXPECT_EQ(port.nics, before);
+}
+
 TEST_F(Tuned, a_step_that_is_not_needed_is_left_out) {
     port.refused = {{"affinity 0", ""}};
     port.nics["eth0"].erase("rings");
