@@ -40,6 +40,7 @@ Controller::Controller(Options options, std::unique_ptr<kernel::NetworkPort> net
 
 Controller::~Controller() {
     stop_capture("sluiced stops");
+    keep_ledger(true);
 }
 
 Result<std::unique_ptr<Controller>> Controller::open(Options options) {

@@ -355,7 +355,7 @@ class Controller : public NodeView, public Configurations, public Observation {
 
     // controller_metrics.cpp
     CounterLedger& ledger();
-    void keep_ledger();
+    void keep_ledger(bool also_read = false);
     void hand_over_counts(plan::IdStore& ids);
     std::vector<std::optional<kernel::InterfaceCounts>> interface_counts();
     void follow_rows();
@@ -409,6 +409,8 @@ class Controller : public NodeView, public Configurations, public Observation {
     std::set<std::string> former_members_;
     CounterLedger ledger_;
     std::string ledger_pin_;  ///< Where `ledger_` is kept; empty: not read yet.
+    /// Of counters of others, the last one that is in the ledger.
+    Clock::time_point reading_kept_{};
     std::optional<KeptCounters> kept_;
     ReloadStatus reload_;
     std::string code_error_;      ///< Why programs of an earlier daemon still run; else empty.

@@ -19,6 +19,8 @@ namespace sluice::control {
 namespace {
 
 constexpr const char* kLedgerPin = "/counter_ledger";
+/// What counters of others said last need not be kept at each reading (counter_ledger.h).
+constexpr std::chrono::minutes kKeepReadEvery{1};
 /// Words of a service: its counter, that of its flows, and its drops by row.
 constexpr std::size_t kServiceWords = sizeof(slc_service_counter) / 8;
 constexpr std::size_t kFlowWords = sizeof(slc_flow_counter) / 8;
@@ -84,8 +86,8 @@ CounterLedger& Controller::ledger() {
     return ledger_;
 }
 
-void Controller::keep_ledger() {
-    if (!ledger().take_changed() || ledger_pin_.empty()) return;
+void Controller::keep_ledger(bool also_read) {
+    if (!ledger().take_changed(also_read) || ledger_pin_.empty()) return;
     auto written = kernel::write_pinned_text(ledger_pin_, ledger_.to_text());
     if (!written)
         log_event(LogLevel::error, "metrics.ledger_not_kept", {{"error", written.error().what}});
@@ -255,7 +257,10 @@ void Controller::fill_interface_metrics(MetricsSource& out) {
         }
         out.backlogs = std::move(*backlogs);
     }
-    keep_ledger();
+    const Clock::time_point read = Clock::now();
+    const bool is_due = read - reading_kept_ >= kKeepReadEvery;
+    if (is_due) reading_kept_ = read;
+    keep_ledger(is_due);
 }
 
 void Controller::fill_service_metrics(MetricsSource& out) {

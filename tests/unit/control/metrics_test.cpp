@@ -13,6 +13,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "control/counter_ledger.h"
+#include "kernel/pinned_text.h"
 #include "tests/unit/control/fixture.h"
 
 namespace sluice::control {
@@ -164,6 +166,41 @@ TEST_F(MetricsTest, an_interface_does_not_begin_with_what_another_counted_in_its
     EXPECT_EQ(forwarded(), 0u);
     change({"web"});
     EXPECT_EQ(forwarded(), 5u);
+}
+
+TEST_F(MetricsTest, counters_of_others_that_begin_anew_while_no_daemon_runs_go_on) {
+    begin({"web"});
+    (void)controller_->metrics();
+    // By the backlog of some CPU, after the ledger was kept for the first time.
+    network_.run("ip link set lo up && bash -c 'echo x > /dev/udp/127.0.0.1/9'");
+    const auto told = controller_->metrics().backlogs;
+    ASSERT_FALSE(told.empty());
+    controller_.reset();
+
+    const std::string pin = options_.bpffs + "/test/state/counter_ledger";
+    const auto text = kernel::read_pinned_text(pin);
+    ASSERT_TRUE(text) << text.error().what;
+    auto ledger = CounterLedger::from_text(*text);
+    ASSERT_TRUE(ledger);
+    for (const auto& each : told) {
+        const std::string key = "cpu/" + std::to_string(each.cpu) + "/processed";
+        EXPECT_GE(ledger->steady(key, 0, 32), each.processed) << "kept at shutdown";
+    }
+    // As if it had said more than it does now.
+    const std::uint64_t more = std::uint64_t{1} << 50;
+    ledger->steady("eth0//rx_packets/rtnetlink", more);
+    ASSERT_TRUE(kernel::write_pinned_text(pin, ledger->to_text()));
+    start();
+    apply();
+    bool is_there = false;
+    for (const auto& each : controller_->metrics().nic) {
+        if (each.queue || each.source != node::NicSource::rtnetlink ||
+            each.kind != node::NicCounterKind::rx_packets)
+            continue;
+        is_there = true;
+        EXPECT_GE(each.value, more);
+    }
+    EXPECT_TRUE(is_there);
 }
 
 TEST_F(MetricsTest, a_removed_instance_begins_with_zero) {
