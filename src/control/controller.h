@@ -357,6 +357,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     CounterLedger& ledger();
     void keep_ledger(bool also_read = false);
     void hand_over_counts(plan::IdStore& ids);
+    void note_shared_rows(const std::set<std::string>& shared);
     std::vector<std::optional<kernel::InterfaceCounts>> interface_counts();
     void follow_rows();
     void fill_daemon_metrics(MetricsSource& out);
@@ -411,6 +412,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     std::string ledger_pin_;  ///< Where `ledger_` is kept; empty: not read yet.
     /// Of counters of others, the last one that is in the ledger.
     Clock::time_point reading_kept_{};
+    std::set<std::string> shared_rows_;  ///< "eth0 eth9": that was said.
     std::optional<KeptCounters> kept_;
     ReloadStatus reload_;
     std::string code_error_;      ///< Why programs of an earlier daemon still run; else empty.

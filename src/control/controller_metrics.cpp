@@ -128,32 +128,49 @@ void Controller::hand_over_counts(plan::IdStore& ids) {
     keep_ledger();
 }
 
-/// An interface that was made again counts in another row; one row may have had several.
+/// Rows in which several interfaces count are said once.
+void Controller::note_shared_rows(const std::set<std::string>& shared) {
+    for (const std::string& interfaces : shared)
+        if (!shared_rows_.contains(interfaces))
+            log_event(LogLevel::warning, "metrics.row_shared", {{"interfaces", interfaces}});
+    shared_rows_ = shared;
+}
+
+/// An interface that was made again counts in another row; one row may have had several. Where
+/// several count in one at a time, that is nobody's count alone: it is kept under all their names,
+/// so that each goes on where it was once it has a row for itself.
 std::vector<std::optional<kernel::InterfaceCounts>> Controller::interface_counts() {
     const auto counters = state_->interfaces();
-    std::vector<std::optional<kernel::InterfaceCounts>> out;
-    std::map<std::uint32_t, std::string> taken;
-    for (const auto& attachment : live_->attachments) {
-        const std::uint32_t row = attachment.ifindex % SLC_INTERFACE_ROWS;
-        const auto [place, is_first] = taken.emplace(row, attachment.interface);
-        if (!is_first || row >= counters.size()) {
-            out.emplace_back();
-            continue;
-        }
-        const auto raw_of = [&](std::uint32_t index) {
-            CounterLedger::Words raw;
-            append_words(raw, counters, index);
-            return raw;
-        };
-        const std::uint32_t* before = ledger().find(CellKind::interface, attachment.interface);
-        if (before != nullptr && *before != row) {
+    const auto raw_of = [&](std::uint32_t row) {
+        CounterLedger::Words raw;
+        append_words(raw, counters, row);
+        return raw;
+    };
+    std::map<std::uint32_t, std::set<std::string>> rows;
+    for (const auto& each : live_->attachments)
+        rows[each.ifindex % SLC_INTERFACE_ROWS].insert(each.interface);
+    std::set<std::string> shared;
+    for (const auto& [row, interfaces] : rows) {
+        std::string holder;
+        for (const auto& interface : interfaces) {
+            holder += (holder.empty() ? "" : " ") + interface;
+            const std::uint32_t* before = ledger().find(CellKind::interface, interface);
+            if (before == nullptr || *before == row) continue;
             const std::uint32_t left = *before;
             ledger().hand_over(CellKind::interface, left, {}, {}, raw_of(left));
         }
-        ledger().hand_over(CellKind::interface, row, {}, attachment.interface, raw_of(row));
+        ledger().hand_over(CellKind::interface, row, {}, holder, raw_of(row));
+        if (interfaces.size() > 1) shared.insert(holder);
+    }
+    note_shared_rows(shared);
+    std::vector<std::optional<kernel::InterfaceCounts>> out;
+    for (const auto& each : live_->attachments) {
+        const std::uint32_t row = each.ifindex % SLC_INTERFACE_ROWS;
+        out.emplace_back();
+        if (rows.at(row).size() > 1 || row >= counters.size()) continue;
         std::vector<kernel::InterfaceCounts> value{counters[row]};
         add_words(value, 0, ledger().cells(CellKind::interface).at(row).offset);
-        out.emplace_back(value.front());
+        out.back() = value.front();
     }
     keep_ledger();
     return out;

@@ -10,9 +10,11 @@
 #include <gtest/gtest.h>
 #include <net/if.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
+#include "base/log.h"
 #include "control/counter_ledger.h"
 #include "kernel/pinned_text.h"
 #include "tests/unit/control/fixture.h"
@@ -166,6 +168,62 @@ TEST_F(MetricsTest, an_interface_does_not_begin_with_what_another_counted_in_its
     EXPECT_EQ(forwarded(), 0u);
     change({"web"});
     EXPECT_EQ(forwarded(), 5u);
+}
+
+/// What was logged while it lives.
+class Events {
+ public:
+    Events() {
+        log_also_to([this](LogLevel, std::string_view event, std::span<const LogField>) {
+            names_.emplace_back(event);
+        });
+    }
+    ~Events() { log_also_to({}); }
+    Events(const Events&) = delete;
+    Events& operator=(const Events&) = delete;
+
+    [[nodiscard]] std::ptrdiff_t count(std::string_view name) const {
+        return std::count(names_.begin(), names_.end(), name);
+    }
+
+ private:
+    std::vector<std::string> names_;
+};
+
+TEST_F(MetricsTest, interfaces_that_count_in_one_row_are_both_not_told_and_go_on_afterwards) {
+    const Events events;
+    begin({"web"});
+    count_forwarded(5);
+    EXPECT_EQ(events.count("metrics.row_shared"), 0);
+    const std::uint32_t row = ::if_nametoindex("eth0") % SLC_INTERFACE_ROWS;
+    network_.run("ip link add eth9 index " + std::to_string(1000 * SLC_INTERFACE_ROWS + row) +
+                 " type veth peer name peer9 && ip link set eth9 up");
+    std::string both = config_of({"web"});
+    both.replace(both.find("[eth0]"), 6, "[eth0, eth9]");
+    write(both);
+    apply();
+    EXPECT_EQ(events.count("metrics.row_shared"), 1) << "when it is attached";
+    count_forwarded(100);
+    for (int scrape = 0; scrape < 2; ++scrape) {
+        const auto interfaces = controller_->metrics().interfaces;
+        ASSERT_EQ(interfaces.size(), 2u);
+        for (const auto& each : interfaces) EXPECT_FALSE(each.counts) << each.name;
+    }
+    restart();
+    (void)controller_->metrics();
+    EXPECT_EQ(events.count("metrics.row_shared"), 2) << "once by each daemon";
+    change({"web"});
+    EXPECT_EQ(forwarded(), 5u) << "none of the sum";
+    count_forwarded(2);
+    EXPECT_EQ(forwarded(), 7u);
+    std::string other = config_of({"web"});
+    other.replace(other.find("[eth0]"), 6, "[eth9]");
+    write(other);
+    apply();
+    EXPECT_EQ(forwarded(), 0u);
+    write(both);
+    apply();
+    EXPECT_EQ(events.count("metrics.row_shared"), 3) << "again, as it had ended";
 }
 
 TEST_F(MetricsTest, counters_of_others_that_begin_anew_while_no_daemon_runs_go_on) {
