@@ -360,6 +360,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     void note_shared_rows(const std::set<std::string>& shared);
     std::vector<std::optional<kernel::InterfaceCounts>> interface_counts();
     void follow_rows();
+    void open_kept_counters();
     void fill_daemon_metrics(MetricsSource& out);
     void fill_interface_metrics(MetricsSource& out);
     void fill_service_metrics(MetricsSource& out);
@@ -414,6 +415,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     Clock::time_point reading_kept_{};
     std::set<std::string> shared_rows_;  ///< "eth0 eth9": that was said.
     std::optional<KeptCounters> kept_;
+    bool kept_failed_ = false;  ///< That was said.
     ReloadStatus reload_;
     std::string code_error_;      ///< Why programs of an earlier daemon still run; else empty.
     Clock::time_point effect_{};  ///< When packets met it first.

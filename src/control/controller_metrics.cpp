@@ -221,26 +221,32 @@ MetricsSource Controller::metrics() {
     return out;
 }
 
+/// The file may come later: a state directory that is mounted after the start, a disk with room
+/// again. Until then nothing is told that earlier runs have counted more of.
+void Controller::open_kept_counters() {
+    if (kept_) return;
+    auto opened = KeptCounters::open(options_.state_dir + "/counters");
+    if (opened)
+        kept_.emplace(std::move(*opened));
+    else if (!std::exchange(kept_failed_, true))
+        log_event(LogLevel::warning, "metrics.counters_not_kept", {{"error", opened.error().what}});
+}
+
 void Controller::fill_daemon_metrics(MetricsSource& out) {
-    if (!kept_) {
-        auto opened = KeptCounters::open(options_.state_dir + "/counters");
-        if (!opened)
-            log_event(LogLevel::warning, "metrics.counters_not_kept",
-                      {{"error", opened.error().what}});
-        kept_.emplace(opened ? std::move(*opened) : KeptCounters());
-    }
+    open_kept_counters();
+    KeptCounters own;
+    KeptCounters& kept = kept_ ? *kept_ : own;
+    out.daemon.is_whole = kept_.has_value();
     const auto& cut = sweep_.cut();
     out.process = process_figures();
-    out.daemon.samples_lost =
-        kept_->fold(Kept::samples_lost, observe::lost(observe::Loss::samples));
+    out.daemon.samples_lost = kept.fold(Kept::samples_lost, observe::lost(observe::Loss::samples));
     out.daemon.captures_lost =
-        kept_->fold(Kept::captures_lost, observe::lost(observe::Loss::captures));
-    out.daemon.events_missed =
-        kept_->fold(Kept::events_missed, observe::lost(observe::Loss::events));
+        kept.fold(Kept::captures_lost, observe::lost(observe::Loss::captures));
+    out.daemon.events_missed = kept.fold(Kept::events_missed, observe::lost(observe::Loss::events));
     out.daemon.flows_cut =
-        kept_->fold(Kept::flows_cut, std::accumulate(cut.begin(), cut.end(), std::uint64_t{0}));
+        kept.fold(Kept::flows_cut, std::accumulate(cut.begin(), cut.end(), std::uint64_t{0}));
     out.daemon.cpu_us =
-        kept_->fold(Kept::cpu_us, static_cast<std::uint64_t>(out.process.cpu.count()));
+        kept.fold(Kept::cpu_us, static_cast<std::uint64_t>(out.process.cpu.count()));
 }
 
 void Controller::fill_interface_metrics(MetricsSource& out) {

@@ -317,6 +317,35 @@ TEST_F(MetricsTest, states_weights_and_next_hops_are_those_of_status) {
     expect_as_status(controller_->metrics(), controller_->status(), "of no weight");
 }
 
+TEST_F(MetricsTest, counters_of_the_daemon_that_cannot_be_had_now_go_on_later) {
+    const std::string file = options_.state_dir + "/counters";
+    start();
+    std::filesystem::create_directories(options_.state_dir);
+    ASSERT_TRUE(controller_->metrics().daemon.is_whole);
+    controller_.reset();
+    // An earlier run that has counted much.
+    const std::uint64_t much = std::uint64_t{1} << 50;
+    {
+        auto kept = KeptCounters::open(file);
+        ASSERT_TRUE(kept);
+        ASSERT_GE(kept->fold(Kept::cpu_us, much), much);
+    }
+    std::filesystem::rename(file, file + ".away");
+    std::filesystem::create_directory(file);
+    const Events events;
+    start();
+    for (int scrape = 0; scrape < 2; ++scrape) {
+        EXPECT_FALSE(controller_->metrics().daemon.is_whole);
+    }
+    EXPECT_EQ(events.count("metrics.counters_not_kept"), 1);
+    std::filesystem::remove(file);
+    std::filesystem::rename(file + ".away", file);
+    const auto told = controller_->metrics().daemon;
+    EXPECT_TRUE(told.is_whole);
+    EXPECT_GT(told.cpu_us, much) << "what was counted meanwhile too";
+    std::filesystem::remove(file);
+}
+
 TEST_F(MetricsTest, before_a_configuration_there_is_still_a_page) {
     start();
     const auto metrics = controller_->metrics();
