@@ -175,7 +175,7 @@ void Controller::on_tick() {
     const std::set<IpAddress> again = std::exchange(live_->unwritten, {});
     for (const IpAddress& address : again) follow_hop(address);
     attach_again();
-    clear_tap();
+    watch_capture();
     watch_tables();
 }
 
@@ -208,8 +208,7 @@ Result<plan::IdStore> Controller::load_ids() const {
     return SLC_TRY(plan::IdStore::from_json(*text), path);
 }
 
-Result<void> Controller::save_ids(plan::IdStore& ids) {
-    hand_over_counts(ids);
+Result<void> Controller::save_ids(const plan::IdStore& ids) const {
     return write_file(options_.state_dir + "/ids.json", ids.to_json());
 }
 

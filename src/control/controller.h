@@ -294,6 +294,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     class Capture;
     void take_tap_off(LiveCapture& capture);
     void stop_capture(const std::string& why);
+    void watch_capture();
     void clear_tap();
     void prepare_tap(const Loaded& next);
     void shift_tap();
@@ -344,7 +345,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     void watch_all();
     void follow_hop(const IpAddress& address);
     Result<plan::IdStore> load_ids() const;
-    Result<void> save_ids(plan::IdStore& ids);
+    Result<void> save_ids(const plan::IdStore& ids) const;
     void attach_again();
     void note_attached(const std::vector<kernel::Attachment>& attachments,
                        const std::vector<std::string>& added) const;

@@ -93,8 +93,8 @@ void Controller::keep_ledger(bool also_read) {
         log_event(LogLevel::error, "metrics.ledger_not_kept", {{"error", written.error().what}});
 }
 
-/// Before ids that were given to other names are kept: from then on what the cells have counted is
-/// nobody else's.
+/// As soon as ids that were given to other names count for them, and not before: a change that is
+/// refused half-way leaves every count whose it was.
 void Controller::hand_over_counts(plan::IdStore& ids) {
     const auto services = ids.services.take_handovers();
     const auto members = ids.members.take_handovers();

@@ -56,6 +56,20 @@ class MetricsTest : public ControllerTest {
         apply();
     }
 
+    /// All ids have been given: the next names take those of s10, s11..., released first.
+    void give_all_ids() {
+        plan::IdStore ids;
+        ASSERT_TRUE(ids.services.assign("web"));
+        for (std::uint32_t i = 2; i < SLC_MAX_SERVICES; ++i)
+            ASSERT_TRUE(ids.services.assign("s" + std::to_string(i)));
+        ids.services.retain({"web"});
+        keep_ids(ids.to_json());
+    }
+    void keep_ids(const std::string& text) {
+        std::filesystem::create_directories(options_.state_dir);
+        std::ofstream(options_.state_dir + "/ids.json") << text;
+    }
+
     /// So many packets more, as the data plane would count them.
     template <typename Counter>
     void count(const char* map, std::uint32_t index, std::uint64_t packets) {
@@ -109,14 +123,7 @@ TEST_F(MetricsTest, counts_of_a_service_survive_its_removal_and_the_daemons) {
 }
 
 TEST_F(MetricsTest, a_service_that_gets_anothers_id_gets_no_count_of_it) {
-    // All ids have been given: the next name takes that of s10, released first.
-    plan::IdStore ids;
-    ASSERT_TRUE(ids.services.assign("web"));
-    for (std::uint32_t i = 2; i < SLC_MAX_SERVICES; ++i)
-        ASSERT_TRUE(ids.services.assign("s" + std::to_string(i)));
-    ids.services.retain({"web"});
-    std::filesystem::create_directories(options_.state_dir);
-    std::ofstream(options_.state_dir + "/ids.json") << ids.to_json();
+    give_all_ids();
     begin({"web"});
     count_service(10, 400);
     change({"web", "dns"});
@@ -132,6 +139,25 @@ TEST_F(MetricsTest, a_service_that_gets_anothers_id_gets_no_count_of_it) {
     count_service(id_of("s10"), 1);
     EXPECT_EQ(packets_of("s10"), 401u);
     EXPECT_EQ(packets_of("dns"), 7u);
+}
+
+TEST_F(MetricsTest, a_change_that_is_refused_half_way_takes_nobodys_count) {
+    give_all_ids();
+    begin({"web"});
+    count_service(10, 400);
+    std::string text = config_of({"web", "dns"});
+    text.replace(text.find("[eth0]"), 6, "[eth0, nowhere0]");
+    write(text);
+    ASSERT_FALSE(controller_->apply_file()) << "the second interface is not there";
+    count_service(10, 3);
+    // The id is still that of s10, and is given to somebody else.
+    change({"web", "ntp"});
+    ASSERT_EQ(id_of("ntp"), 10u);
+    count_service(10, 7);
+    change({"web", "ntp", "s10", "dns"});
+    EXPECT_EQ(packets_of("ntp"), 7u);
+    EXPECT_EQ(packets_of("s10"), 403u);
+    EXPECT_EQ(packets_of("dns"), 0u);
 }
 
 TEST_F(MetricsTest, an_interface_that_is_made_again_goes_on) {
