@@ -300,7 +300,7 @@ TEST_F(CaptureTest, lets_the_packets_go_when_its_reader_has_stopped) {
     controller_->on_tick();
     EXPECT_NE(session->ended().find("30 s"), std::string::npos) << session->ended();
     EXPECT_NE(::access((options_.bpffs + "/test/tap").c_str(), F_OK), 0);
-    EXPECT_EQ(read(*session, 1).size(), 1u) << "what was caught is there";
+    EXPECT_GE(session->read(10, [](const auto&, auto, auto) {}), 1u) << "what was caught is there";
 }
 
 TEST_F(CaptureTest, what_was_lost_is_told_while_it_goes_on) {
