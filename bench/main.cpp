@@ -12,6 +12,7 @@
 #include "bench/latency_bench.h"
 #include "bench/live_bench.h"
 #include "bench/metrics_bench.h"
+#include "bench/observe_bench.h"
 #include "bench/packet_bench.h"
 #include "bench/ring_bench.h"
 #include "bench/roads_bench.h"
@@ -94,6 +95,16 @@ CLI::App* add_metrics(CLI::App& app, MetricsOptions& options) {
     return command;
 }
 
+CLI::App* add_observe(CLI::App& app, ObserveOptions& options) {
+    CLI::App* command = app.add_subcommand("observe", "packets while their samples are followed");
+    command->add_option("--mpps", options.mpps)->check(CLI::Range(0.01, 100.0));
+    command->add_option("--bursts", options.bursts, "of a tenth of a second, in a round")
+        ->check(CLI::Range(1u, 100000u));
+    command->add_option("--rounds", options.rounds)->check(CLI::Range(1u, 1000u));
+    command->add_option("--json", options.json, "file, or - for standard output");
+    return command;
+}
+
 CLI::App* add_ring(CLI::App& app, RingOptions& options) {
     CLI::App* command = app.add_subcommand("ring", "building rings");
     command->add_option("--groups", options.groups)->check(CLI::Range(1u, 100000u));
@@ -171,6 +182,11 @@ int run(int argc, char** argv) {
     MetricsOptions metrics;
     add_metrics(app, metrics)->callback([&] {
         chosen = [&] { return finish(run_metrics(metrics, asked), asked, command, metrics.json); };
+    });
+
+    ObserveOptions observe;
+    add_observe(app, observe)->callback([&] {
+        chosen = [&] { return finish(run_observe(observe, asked), asked, command, observe.json); };
     });
 
     ScaleOptions scale;

@@ -16,7 +16,7 @@ struct MetricsOptions {
     unsigned services = 2000;
     unsigned backends = 10;  ///< Of each service.
     unsigned rounds = 9;
-    unsigned packets = 300'000;  ///< Of a measurement.
+    unsigned packets = 3'000'000;  ///< Of a measurement.
     std::string json;
 };
 

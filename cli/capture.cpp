@@ -200,7 +200,7 @@ class Capturing {
         if (sums_->skipped > 0) text += fmt::format(", {} left out by --sample", sums_->skipped);
         if (sums_->unread > 0) text += fmt::format(", {} not read", sums_->unread);
         const bool is_expected = sums_->ended == api::kEndedByPackets ||
-                                 sums_->ended == api::kEndedByTime || caught_signals > 0;
+                                 sums_->ended == control::kEndedByTime || caught_signals > 0;
         if (!is_expected) text += " (ended: " + sums_->ended + ")";
         print_note(text);
     }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -23,6 +24,33 @@ std::uint64_t since_1970_ns() {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     return static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
+/// An empty file, or what is there and is no file: a pipe, a device. Names of a ring can be
+/// guessed: a link that somebody has laid there would have another file overwritten.
+Result<UniqueFd> open_for_writing(const std::string& path) {
+    UniqueFd fd(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, kMode));
+    int saved_errno = errno;
+    std::error_code error;
+    if (!fd.valid() && saved_errno == ELOOP && std::filesystem::is_symlink(path, error))
+        return fail(Errc::invalid, path + ": is a symbolic link",
+                    "captures follow none: name the file that it leads to, or - for standard "
+                    "output");
+    if (!fd.valid()) return fail(sys_error(saved_errno, path));
+    struct stat status{};
+    const int failed = ::fstat(fd.get(), &status);
+    saved_errno = errno;
+    if (failed != 0) return fail(sys_error(saved_errno, path));
+    if (!S_ISREG(status.st_mode)) return fd;
+    // What was more open than ours is closed before anything is in it. Where a file system refuses
+    // that, its mount says who may read.
+    if (status.st_uid == ::geteuid() && (status.st_mode & 07777 & ~kMode) != 0)
+        (void)::fchmod(fd.get(), status.st_mode & kMode);
+    const int not_cut = ::ftruncate(fd.get(), 0);
+    saved_errno = errno;
+    if (not_cut != 0) return fail(sys_error(saved_errno, path));
+    return fd;
 }
 
 }  // namespace
@@ -102,10 +130,9 @@ Result<void> CaptureFiles::open_next() {
         path = "standard output";
     } else {
         if (is_ring()) path = numbered(path, number_, std::chrono::system_clock::now());
-        file_ = UniqueFd(
-            ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, kMode));
-        const int saved_errno = errno;
-        if (!file_.valid()) return fail(sys_error(saved_errno, path));
+        auto opened = open_for_writing(path);
+        if (!opened) return fail(std::move(opened).error());
+        file_ = std::move(*opened);
         fd_ = file_.get();
         if (is_ring()) ring_.push_back(path);
     }

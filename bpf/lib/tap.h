@@ -52,12 +52,17 @@ SLC_INLINE __u32 slc_tap_copy(struct xdp_md *ctx, __u8 *to, __u32 len)
     return bpf_xdp_load_bytes(ctx, 0, to, size) ? 0 : size;
 }
 
-/* The first thing that happens to a packet. */
+/* The first thing that happens to a packet. Linux 6.1 judges a function that is not static also
+ * where nobody calls it, and then the maps of the tap are not there: hence the question here too.
+ */
 __noinline int slc_tap_enter(struct xdp_md *ctx)
 {
-    struct slc_tap_scratch *scratch = slc_tap_scratch_of();
+    struct slc_tap_scratch *scratch;
     struct slc_tap_event *event;
 
+    if (!(slc_node.features & SLC_FEATURE_TAP))
+        return 0;
+    scratch = slc_tap_scratch_of();
     if (!scratch)
         return 0;
     event = &scratch->event;
@@ -108,11 +113,15 @@ SLC_INLINE __u32 slc_tap_copy_out(struct xdp_md *ctx, struct slc_tap_scratch *sc
 __noinline int slc_tap_leave(struct xdp_md *ctx, __u64 what, __u64 whom, __u64 owners, __u64 size)
 {
     __u32 zero = 0;
-    struct slc_tap_scratch *scratch = slc_tap_scratch_of();
-    struct slc_tap_count *count = bpf_map_lookup_elem(&slc_tap_counts, &zero);
+    struct slc_tap_scratch *scratch;
+    struct slc_tap_count *count;
     struct slc_tap_event *event;
     __u64 len;
 
+    if (!(slc_node.features & SLC_FEATURE_TAP))
+        return 0;
+    scratch = slc_tap_scratch_of();
+    count = bpf_map_lookup_elem(&slc_tap_counts, &zero);
     if (!scratch || !count)
         return 0;
     event = &scratch->event;

@@ -114,7 +114,8 @@ Result<void> take_numbers(CaptureOrder& order, const Query& query) {
     order.request.snap = static_cast<std::uint32_t>(snap);
     order.request.one_in = static_cast<std::uint32_t>(one_in);
     order.request.buffer = buffer;
-    order.limits = {packets, std::chrono::seconds(seconds)};
+    order.packets = packets;
+    order.request.duration = std::chrono::seconds(seconds);
     return {};
 }
 
@@ -196,30 +197,30 @@ Response answer_capture(const Request& request, control::NodeView& node, std::st
         return ended ? ok(ok_json()) : refused(ended.error());
     }
     order->request.author = request.peer;
-    auto session = node.observation().capture(order->request);
-    if (!session) return refused(session.error());
     Response out;
-    out.stream = std::make_unique<CaptureStream>(std::move(*session), std::move(*order));
+    out.stream = std::make_unique<CaptureStream>(std::move(*order));
     return out;
 }
 
-CaptureStream::CaptureStream(std::unique_ptr<control::CaptureSession> session, CaptureOrder order,
-                             CaptureClock clock)
-    : session_(std::move(session)), order_(std::move(order)), clock_(std::move(clock)) {}
+CaptureStream::CaptureStream(CaptureOrder order, CaptureClock clock)
+    : order_(std::move(order)), clock_(std::move(clock)) {}
 
 Result<void> CaptureStream::step(control::NodeView& node) {
     now_ = clock_();
+    if (part_ == Part::start) {
+        auto started = start(node);
+        if (!started) return started;
+    }
     look_at_wall(node);
     look_at_names();
     is_idle_ = false;
-    if (part_ == Part::start) start();
     if (part_ == Part::running) {
-        const std::chrono::seconds limit = order_.limits.duration;
+        const std::chrono::seconds limit = order_.request.duration;
         const std::string over = session_->ended();
         if (!over.empty())
             drain(over);
         else if (limit.count() > 0 && now_ - started_ >= limit)
-            drain(kEndedByTime);
+            drain(control::kEndedByTime);
     }
     read();
     if (part_ == Part::draining) check_drained();
@@ -231,16 +232,21 @@ std::chrono::milliseconds CaptureStream::pause() const {
 }
 
 std::vector<LogField> CaptureStream::log_fields() const {
+    if (!session_) return {};
     const slc_tap_count counts = session_->counts();
     return {{"matched", std::to_string(counts.matched)},
             {"written", std::to_string(read_)},
             {"lost", std::to_string(counts.lost)}};
 }
 
-void CaptureStream::start() {
-    started_ = now_;
+Result<void> CaptureStream::start(control::NodeView& node) {
+    auto session = node.observation().capture(order_.request);
+    if (!session) return fail(std::move(session).error());
+    session_ = std::move(*session);
+    started_ = now_ = clock_();
     put(piece_, section());
     part_ = Part::running;
+    return {};
 }
 
 /// The clocks are slewed together: their difference changes when one is set, and by the noise of
@@ -274,13 +280,13 @@ void CaptureStream::read() {
     const std::size_t worst = 2 * (order_.request.snap + kBlockRoom);
     while (piece_.size() < kPieceLen && part_ != Part::done) {
         std::uint64_t limit = std::max<std::size_t>(1, (kPieceLen - piece_.size()) / worst);
-        if (order_.limits.packets > 0) limit = std::min(limit, order_.limits.packets - read_);
+        if (order_.packets > 0) limit = std::min(limit, order_.packets - read_);
         const std::size_t count =
             session_->read(limit, [this](const slc_tap_event& event, std::span<const std::byte> in,
                                          std::span<const std::byte> out) {
                 put_event(event, text_of(in), text_of(out));
             });
-        if (order_.limits.packets > 0 && read_ >= order_.limits.packets) {
+        if (order_.packets > 0 && read_ >= order_.packets) {
             session_->stop();
             why_ = kEndedByPackets;
             return finish();

@@ -9,7 +9,8 @@
 ///   customer=acme policy=p mitigation=m previous_generation=6 lost_before=17
 ///
 /// As received (inbound) and as sent (outbound), both on the interface by which it came, with the
-/// same packet id. The stream begins when its client has come and ends with statistics: of every
+/// same packet id. The capture begins with the stream's first step, when its client has come and
+/// has its place and ends with statistics: of every
 /// interface that was met, in sums that are right (matched = written + lost + skipped + unread),
 /// and of the whole in the comment of the first one.
 ///
@@ -44,17 +45,10 @@ Response answer_capture(const Request& request, control::NodeView& node, std::st
 
 /// What the statistics say of why it ended; else it is the session's own word.
 inline constexpr std::string_view kEndedByPackets = "packets";
-inline constexpr std::string_view kEndedByTime = "time";
-
-struct CaptureLimits {
-    std::uint64_t packets = 0;        ///< 0: any number.
-    std::chrono::seconds duration{};  ///< 0: until its client leaves.
-};
-
 /// What is asked for in the query of a capture.
 struct CaptureOrder {
     control::CaptureRequest request;
-    CaptureLimits limits;
+    std::uint64_t packets = 0;  ///< It ends after so many; 0: any number.
 };
 
 /// Keys interface, verdict, reason, service, backend and at (lists, with commas), filter, snap,
@@ -66,8 +60,7 @@ using CaptureClock = std::function<std::chrono::steady_clock::time_point()>;
 
 class CaptureStream : public Stream {
  public:
-    CaptureStream(std::unique_ptr<control::CaptureSession> session, CaptureOrder order,
-                  CaptureClock clock = std::chrono::steady_clock::now);
+    explicit CaptureStream(CaptureOrder order, CaptureClock clock = std::chrono::steady_clock::now);
 
     Result<void> step(control::NodeView& node) override;
     [[nodiscard]] bool done() const override { return part_ == Part::done; }
@@ -95,7 +88,7 @@ class CaptureStream : public Stream {
         std::uint64_t written = 0;
     };
 
-    void start();
+    Result<void> start(control::NodeView& node);
     void read();
     void drain(std::string_view why);
     void check_drained();
@@ -111,7 +104,7 @@ class CaptureStream : public Stream {
     std::uint64_t unread(const slc_tap_count& counts) const;
     std::uint64_t since_1970_ns(std::uint64_t time_ns) const;
 
-    std::unique_ptr<control::CaptureSession> session_;
+    std::unique_ptr<control::CaptureSession> session_;  ///< Null before the first step.
     CaptureOrder order_;
     CaptureClock clock_;
     Part part_ = Part::start;

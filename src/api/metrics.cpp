@@ -316,7 +316,8 @@ Rows node_rows(Metric metric) {
         SLC_ROWS(canary_share, one, to.put(s.canary ? s.canary->share : 0.0));
         SLC_ROWS(canary_start, one, to.put(s.canary ? seconds_of(s.canary->since) : 0.0));
         SLC_ROWS(sampling, one, to.put(s.sampled_one_in));
-        SLC_ROWS(events_lost, one, to.put({{"kind", "samples"}}, s.daemon.samples_lost);
+        SLC_ROWS(events_lost, one, if (!s.daemon.is_whole) return;
+                 to.put({{"kind", "samples"}}, s.daemon.samples_lost);
                  to.put({{"kind", "captures"}}, s.daemon.captures_lost);
                  to.put({{"kind", "events"}}, s.daemon.events_missed));
         SLC_ROWS(services, one, to.put(std::uint64_t{s.summary.services}));
@@ -386,7 +387,7 @@ Rows table_rows(Metric metric) {
                  to.put({{"service", of.name}, {"why", "ceiling"}}, of.flows.refused_ceiling));
         SLC_ROWS(flow_held, services, put_flows(s, i, to, &slc_flow_counter::held));
         SLC_ROWS(flow_unknown_ids, services, put_flows(s, i, to, &slc_flow_counter::ids_unknown));
-        SLC_ROWS(flow_cut, one, to.put(s.daemon.flows_cut));
+        SLC_ROWS(flow_cut, one, if (s.daemon.is_whole) to.put(s.daemon.flows_cut));
         SLC_ROWS(flow_entries, flow_classes, const auto& of = flow_map(s)->classes[i];
                  to.put({{"class", of.name}}, of.entries));
         SLC_ROWS(flow_oldest, one,
@@ -427,7 +428,8 @@ Rows daemon_rows(Metric metric) {
         SLC_ROWS(backlog_squeezed, backlogs, const auto& of = s.backlogs[i];
                  to.put({{"cpu", std::to_string(of.cpu)}}, of.time_squeezed));
         SLC_ROWS(gather_seconds, one, to.put(s.gather_s));
-        SLC_ROWS(process_cpu, one, to.put(static_cast<double>(s.daemon.cpu_us) / 1e6));
+        SLC_ROWS(process_cpu, one,
+                 if (s.daemon.is_whole) to.put(static_cast<double>(s.daemon.cpu_us) / 1e6));
         SLC_ROWS(process_resident, one, to.put(s.process.resident_bytes));
         SLC_ROWS(process_virtual, one, to.put(s.process.virtual_bytes));
         SLC_ROWS(process_fds, one, to.put(s.process.open_fds));

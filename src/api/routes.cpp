@@ -271,6 +271,15 @@ std::optional<std::uint64_t> max_body_len(std::string_view target) {
     return std::nullopt;
 }
 
+bool only_asks(const Request& request) {
+    static constexpr std::string_view kQuestions[] = {kExplainPath, "/api/v1/config/plan",
+                                                      "/api/v1/config/drift"};
+    const std::string_view path =
+        std::string_view(request.target).substr(0, request.target.find('?'));
+    return request.method == "GET" || (request.method == "POST" &&
+                                       std::ranges::find(kQuestions, path) != std::end(kQuestions));
+}
+
 Response answer(const Request& request, NodeView& node) {
     const std::string_view target = request.target;
     const std::size_t question = target.find('?');

@@ -56,6 +56,9 @@ Response answer(const Request& request, control::NodeView& node);
 /// The same for anybody: GET of /metrics, /livez and /readyz, and nothing else.
 Response answer_scrape(const Request& request, control::NodeView& node);
 
+/// It changes nothing, whatever its method: a question that is too long for a target is a POST.
+bool only_asks(const Request& request);
+
 /// Bytes of body that a request to this target may have, where it may have more than others.
 std::optional<std::uint64_t> max_body_len(std::string_view target);
 

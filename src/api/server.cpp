@@ -193,8 +193,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
             {"status", std::move(status)},      {"pid", std::to_string(peer_.pid)},
             {"uid", std::to_string(peer_.uid)}, {"gid", std::to_string(peer_.gid)}};
         fields.insert(fields.end(), more.begin(), more.end());
-        log_event(request_.method != "GET" ? LogLevel::info : LogLevel::debug, "api.request",
-                  fields);
+        log_event(only_asks(request_) ? LogLevel::debug : LogLevel::info, "api.request", fields);
     }
 
     /// Gone for good: a peer that has only ended its own half still takes the answer.

@@ -40,6 +40,7 @@ Controller::Controller(Options options, std::unique_ptr<kernel::NetworkPort> net
 
 Controller::~Controller() {
     stop_capture("sluiced stops");
+    keep_ledger(true);
 }
 
 Result<std::unique_ptr<Controller>> Controller::open(Options options) {
@@ -174,7 +175,7 @@ void Controller::on_tick() {
     const std::set<IpAddress> again = std::exchange(live_->unwritten, {});
     for (const IpAddress& address : again) follow_hop(address);
     attach_again();
-    clear_tap();
+    watch_capture();
     watch_tables();
 }
 
@@ -207,8 +208,7 @@ Result<plan::IdStore> Controller::load_ids() const {
     return SLC_TRY(plan::IdStore::from_json(*text), path);
 }
 
-Result<void> Controller::save_ids(plan::IdStore& ids) {
-    hand_over_counts(ids);
+Result<void> Controller::save_ids(const plan::IdStore& ids) const {
     return write_file(options_.state_dir + "/ids.json", ids.to_json());
 }
 

@@ -294,6 +294,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     class Capture;
     void take_tap_off(LiveCapture& capture);
     void stop_capture(const std::string& why);
+    void watch_capture();
     void clear_tap();
     void prepare_tap(const Loaded& next);
     void shift_tap();
@@ -344,7 +345,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     void watch_all();
     void follow_hop(const IpAddress& address);
     Result<plan::IdStore> load_ids() const;
-    Result<void> save_ids(plan::IdStore& ids);
+    Result<void> save_ids(const plan::IdStore& ids) const;
     void attach_again();
     void note_attached(const std::vector<kernel::Attachment>& attachments,
                        const std::vector<std::string>& added) const;
@@ -355,10 +356,12 @@ class Controller : public NodeView, public Configurations, public Observation {
 
     // controller_metrics.cpp
     CounterLedger& ledger();
-    void keep_ledger();
+    void keep_ledger(bool also_read = false);
     void hand_over_counts(plan::IdStore& ids);
+    void note_shared_rows(const std::set<std::string>& shared);
     std::vector<std::optional<kernel::InterfaceCounts>> interface_counts();
     void follow_rows();
+    void open_kept_counters();
     void fill_daemon_metrics(MetricsSource& out);
     void fill_interface_metrics(MetricsSource& out);
     void fill_service_metrics(MetricsSource& out);
@@ -409,7 +412,11 @@ class Controller : public NodeView, public Configurations, public Observation {
     std::set<std::string> former_members_;
     CounterLedger ledger_;
     std::string ledger_pin_;  ///< Where `ledger_` is kept; empty: not read yet.
+    /// Of counters of others, the last one that is in the ledger.
+    Clock::time_point reading_kept_{};
+    std::set<std::string> shared_rows_;  ///< "eth0 eth9": that was said.
     std::optional<KeptCounters> kept_;
+    bool kept_failed_ = false;  ///< That was said.
     ReloadStatus reload_;
     std::string code_error_;      ///< Why programs of an earlier daemon still run; else empty.
     Clock::time_point effect_{};  ///< When packets met it first.

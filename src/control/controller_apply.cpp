@@ -440,6 +440,7 @@ Result<void> Controller::carry_out(Candidate& candidate, std::uint32_t number) {
     std::set<std::string> former = live_->member_names();
     commit(*live_, std::move(*candidate.aside), overrides_.overrides(), now());
     effect_ = Clock::now();
+    hand_over_counts(live_->ids);
     candidate.aside.reset();
     sweep_.restart();
     former_members_ = std::move(former);
@@ -505,6 +506,7 @@ Result<void> Controller::swap_in(Loaded& next) {
         return swapped;
     }
     effect_ = Clock::now();
+    hand_over_counts(next.ids);
     log_event(LogLevel::info, "generation.swapped", what);
     next.attachments = std::move(*attachments);
     note_attached(next.attachments, added);

@@ -103,6 +103,7 @@ Result<ApplyReport> Controller::begin_canary(Candidate candidate, const ApplyReq
         (void)history_->finish(*number, history::Outcome::refused, "program", done.error().what);
         return refuse(std::move(done).error());
     }
+    hand_over_counts(next.ids);
     state_->keep_fit();
     live_->ids = next.ids;
     RunningCanary running;

@@ -3,6 +3,8 @@
 /// Captures: a tap (kernel/tap.h) in front of the generation in force, for as long as its session
 /// lives, and across every generation that takes its place meanwhile.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -18,13 +20,21 @@ namespace sluice::control {
 struct Controller::LiveCapture {
     std::optional<kernel::Tap> tap;
     std::string name;
-    std::string ended;                 ///< Why; empty: its owner said so, or it goes on.
+    std::string ended;  ///< Why; empty: its owner said so, or it goes on.
+    std::optional<plan::Instant> until;
+    plan::Instant read_at{};
+    std::uint64_t told_lost = 0;       ///< Of those that found no room.
     Controller* controller = nullptr;  ///< Null: the data plane is as it was before.
 
     void stop(std::string why) {
         if (controller == nullptr) return;
         ended = std::move(why);
         controller->take_tap_off(*this);
+    }
+
+    void tell_lost() {
+        const std::uint64_t lost = tap->counts().lost;
+        observe::count_lost(observe::Loss::captures, lost - std::exchange(told_lost, lost));
     }
 };
 
@@ -37,6 +47,7 @@ class Controller::Capture : public CaptureSession {
     ~Capture() override { live_->stop({}); }
 
     std::size_t read(std::size_t limit, const OnEvent& on_event) override {
+        if (live_->controller != nullptr) live_->read_at = live_->controller->now();
         return live_->tap->read(limit, [&on_event](std::span<const std::byte> bytes) {
             slc_tap_event event{};
             std::memcpy(&event, bytes.data(), sizeof event);
@@ -154,6 +165,8 @@ Result<std::unique_ptr<CaptureSession>> Controller::capture(const CaptureRequest
     SLC_CHECK(instance_->begin_tap(front.get(), live->tap->programs(), request.interfaces),
               "capture");
     live->controller = this;
+    live->read_at = now();
+    if (request.duration.count() > 0) live->until = live->read_at + request.duration;
     capture_ = live;
     log_event(LogLevel::info, "capture.began", {{"by", request.author}});
     return std::unique_ptr<CaptureSession>(std::make_unique<Capture>(live, *this));
@@ -172,12 +185,23 @@ void Controller::take_tap_off(LiveCapture& capture) {
     capture.controller = nullptr;
     const auto ended = instance_->end_tap();
     const slc_tap_count counts = capture.tap->counts();
-    observe::count_lost(observe::Loss::captures, counts.lost);
+    capture.tell_lost();
     log_event(ended ? LogLevel::info : LogLevel::error, "capture.ended",
               {{"matched", std::to_string(counts.matched)},
                {"lost", std::to_string(counts.lost)},
                {"why", capture.ended},
                {"error", ended ? "" : ended.error().what}});
+}
+
+/// Its reader may be stopped, or may not have been asked for long: it does not see to this itself.
+void Controller::watch_capture() {
+    if (!capture_) return clear_tap();
+    capture_->tell_lost();
+    if (capture_->until && now() >= *capture_->until)
+        stop_capture(std::string(kEndedByTime));
+    else if (now() - capture_->read_at >= kCapturePatience)
+        stop_capture(
+            fmt::format("nobody has read what it caught for {} s", kCapturePatience.count()));
 }
 
 /// What a capture that is over could not take off.

@@ -19,6 +19,8 @@ namespace sluice::control {
 namespace {
 
 constexpr const char* kLedgerPin = "/counter_ledger";
+/// What counters of others said last need not be kept at each reading (counter_ledger.h).
+constexpr std::chrono::minutes kKeepReadEvery{1};
 /// Words of a service: its counter, that of its flows, and its drops by row.
 constexpr std::size_t kServiceWords = sizeof(slc_service_counter) / 8;
 constexpr std::size_t kFlowWords = sizeof(slc_flow_counter) / 8;
@@ -84,15 +86,15 @@ CounterLedger& Controller::ledger() {
     return ledger_;
 }
 
-void Controller::keep_ledger() {
-    if (!ledger().take_changed() || ledger_pin_.empty()) return;
+void Controller::keep_ledger(bool also_read) {
+    if (!ledger().take_changed(also_read) || ledger_pin_.empty()) return;
     auto written = kernel::write_pinned_text(ledger_pin_, ledger_.to_text());
     if (!written)
         log_event(LogLevel::error, "metrics.ledger_not_kept", {{"error", written.error().what}});
 }
 
-/// Before ids that were given to other names are kept: from then on what the cells have counted is
-/// nobody else's.
+/// As soon as ids that were given to other names count for them, and not before: a change that is
+/// refused half-way leaves every count whose it was.
 void Controller::hand_over_counts(plan::IdStore& ids) {
     const auto services = ids.services.take_handovers();
     const auto members = ids.members.take_handovers();
@@ -126,32 +128,49 @@ void Controller::hand_over_counts(plan::IdStore& ids) {
     keep_ledger();
 }
 
-/// An interface that was made again counts in another row; one row may have had several.
+/// Rows in which several interfaces count are said once.
+void Controller::note_shared_rows(const std::set<std::string>& shared) {
+    for (const std::string& interfaces : shared)
+        if (!shared_rows_.contains(interfaces))
+            log_event(LogLevel::warning, "metrics.row_shared", {{"interfaces", interfaces}});
+    shared_rows_ = shared;
+}
+
+/// An interface that was made again counts in another row; one row may have had several. Where
+/// several count in one at a time, that is nobody's count alone: it is kept under all their names,
+/// so that each goes on where it was once it has a row for itself.
 std::vector<std::optional<kernel::InterfaceCounts>> Controller::interface_counts() {
     const auto counters = state_->interfaces();
-    std::vector<std::optional<kernel::InterfaceCounts>> out;
-    std::map<std::uint32_t, std::string> taken;
-    for (const auto& attachment : live_->attachments) {
-        const std::uint32_t row = attachment.ifindex % SLC_INTERFACE_ROWS;
-        const auto [place, is_first] = taken.emplace(row, attachment.interface);
-        if (!is_first || row >= counters.size()) {
-            out.emplace_back();
-            continue;
-        }
-        const auto raw_of = [&](std::uint32_t index) {
-            CounterLedger::Words raw;
-            append_words(raw, counters, index);
-            return raw;
-        };
-        const std::uint32_t* before = ledger().find(CellKind::interface, attachment.interface);
-        if (before != nullptr && *before != row) {
+    const auto raw_of = [&](std::uint32_t row) {
+        CounterLedger::Words raw;
+        append_words(raw, counters, row);
+        return raw;
+    };
+    std::map<std::uint32_t, std::set<std::string>> rows;
+    for (const auto& each : live_->attachments)
+        rows[each.ifindex % SLC_INTERFACE_ROWS].insert(each.interface);
+    std::set<std::string> shared;
+    for (const auto& [row, interfaces] : rows) {
+        std::string holder;
+        for (const auto& interface : interfaces) {
+            holder += (holder.empty() ? "" : " ") + interface;
+            const std::uint32_t* before = ledger().find(CellKind::interface, interface);
+            if (before == nullptr || *before == row) continue;
             const std::uint32_t left = *before;
             ledger().hand_over(CellKind::interface, left, {}, {}, raw_of(left));
         }
-        ledger().hand_over(CellKind::interface, row, {}, attachment.interface, raw_of(row));
+        ledger().hand_over(CellKind::interface, row, {}, holder, raw_of(row));
+        if (interfaces.size() > 1) shared.insert(holder);
+    }
+    note_shared_rows(shared);
+    std::vector<std::optional<kernel::InterfaceCounts>> out;
+    for (const auto& each : live_->attachments) {
+        const std::uint32_t row = each.ifindex % SLC_INTERFACE_ROWS;
+        out.emplace_back();
+        if (rows.at(row).size() > 1 || row >= counters.size()) continue;
         std::vector<kernel::InterfaceCounts> value{counters[row]};
         add_words(value, 0, ledger().cells(CellKind::interface).at(row).offset);
-        out.emplace_back(value.front());
+        out.back() = value.front();
     }
     keep_ledger();
     return out;
@@ -202,26 +221,32 @@ MetricsSource Controller::metrics() {
     return out;
 }
 
+/// The file may come later: a state directory that is mounted after the start, a disk with room
+/// again. Until then nothing is told that earlier runs have counted more of.
+void Controller::open_kept_counters() {
+    if (kept_) return;
+    auto opened = KeptCounters::open(options_.state_dir + "/counters");
+    if (opened)
+        kept_.emplace(std::move(*opened));
+    else if (!std::exchange(kept_failed_, true))
+        log_event(LogLevel::warning, "metrics.counters_not_kept", {{"error", opened.error().what}});
+}
+
 void Controller::fill_daemon_metrics(MetricsSource& out) {
-    if (!kept_) {
-        auto opened = KeptCounters::open(options_.state_dir + "/counters");
-        if (!opened)
-            log_event(LogLevel::warning, "metrics.counters_not_kept",
-                      {{"error", opened.error().what}});
-        kept_.emplace(opened ? std::move(*opened) : KeptCounters());
-    }
+    open_kept_counters();
+    KeptCounters own;
+    KeptCounters& kept = kept_ ? *kept_ : own;
+    out.daemon.is_whole = kept_.has_value();
     const auto& cut = sweep_.cut();
     out.process = process_figures();
-    out.daemon.samples_lost =
-        kept_->fold(Kept::samples_lost, observe::lost(observe::Loss::samples));
+    out.daemon.samples_lost = kept.fold(Kept::samples_lost, observe::lost(observe::Loss::samples));
     out.daemon.captures_lost =
-        kept_->fold(Kept::captures_lost, observe::lost(observe::Loss::captures));
-    out.daemon.events_missed =
-        kept_->fold(Kept::events_missed, observe::lost(observe::Loss::events));
+        kept.fold(Kept::captures_lost, observe::lost(observe::Loss::captures));
+    out.daemon.events_missed = kept.fold(Kept::events_missed, observe::lost(observe::Loss::events));
     out.daemon.flows_cut =
-        kept_->fold(Kept::flows_cut, std::accumulate(cut.begin(), cut.end(), std::uint64_t{0}));
+        kept.fold(Kept::flows_cut, std::accumulate(cut.begin(), cut.end(), std::uint64_t{0}));
     out.daemon.cpu_us =
-        kept_->fold(Kept::cpu_us, static_cast<std::uint64_t>(out.process.cpu.count()));
+        kept.fold(Kept::cpu_us, static_cast<std::uint64_t>(out.process.cpu.count()));
 }
 
 void Controller::fill_interface_metrics(MetricsSource& out) {
@@ -255,7 +280,10 @@ void Controller::fill_interface_metrics(MetricsSource& out) {
         }
         out.backlogs = std::move(*backlogs);
     }
-    keep_ledger();
+    const Clock::time_point read = Clock::now();
+    const bool is_due = read - reading_kept_ >= kKeepReadEvery;
+    if (is_due) reading_kept_ = read;
+    keep_ledger(is_due);
 }
 
 void Controller::fill_service_metrics(MetricsSource& out) {

@@ -53,7 +53,9 @@ bool is_ledger(const Json& document) {
     const Json& steady = document["steady"];
     return std::all_of(std::begin(kKindNames), std::end(kKindNames),
                        [&](const char* name) { return is_book(document, name); }) &&
-           steady.is_object() && std::all_of(steady.begin(), steady.end(), is_number);
+           steady.is_object() && std::all_of(steady.begin(), steady.end(), [](const Json& pair) {
+               return is_words(pair) && pair.size() == 2;
+           });
 }
 
 }  // namespace
@@ -113,6 +115,7 @@ std::uint64_t CounterLedger::steady(const std::string& key, std::uint64_t raw, u
         known.offset += has_wrapped ? full : known.last;
         changed_ = true;
     }
+    has_read_ = has_read_ || known.last != raw;
     known.last = raw;
     return known.offset + raw;
 }
@@ -129,8 +132,7 @@ std::string CounterLedger::to_text() const {
         out[kKindNames[i]] = {{"cells", std::move(cells)}, {"departed", std::move(departed)}};
     }
     Json steady = Json::object();
-    for (const auto& [key, known] : steady_)
-        if (known.offset != 0) steady[key] = known.offset;
+    for (const auto& [key, known] : steady_) steady[key] = {known.offset, known.last};
     out["steady"] = std::move(steady);
     return out.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -154,8 +156,9 @@ Result<CounterLedger> CounterLedger::from_text(std::string_view text) {
             depart(book, row[1].get<std::string>(), number, row[2].get<Words>());
         }
     }
-    for (const auto& [key, offset] : document["steady"].items())
-        out.steady_[key].offset = offset.get<std::uint64_t>();
+    for (const auto& [key, pair] : document["steady"].items())
+        out.steady_[key] = {.last = pair[1].get<std::uint64_t>(),
+                            .offset = pair[0].get<std::uint64_t>()};
     return out;
 }
 

@@ -15,8 +15,14 @@
 ///   cell 5:   a a a a | b b b          "b" took it over when it said 4: b = 7 - 4
 ///   cell 9:             x x | a a      "a" came back to another: a = 4 - 2 + 4
 ///
-/// It is pinned beside the counters, so that it lives exactly as long as they do. Owned by the
-/// controller.
+/// Counters of others (a driver's, a CPU's) may begin anew at any time, also while no daemon runs:
+/// of those the ledger keeps what they said last and what they had said before they began anew.
+///
+/// It is pinned beside the counters, so that it lives exactly as long as they do. What changed
+/// hands is kept at once; what counters of others said last, at shutdown and with each reading that
+/// is a minute younger than the one kept before. So after a kill, and only if such a counter began
+/// anew before the next daemon read it, its total may be less than what was told last: by what it
+/// had counted in that minute. Owned by the controller.
 
 #include <cstdint>
 #include <map>
@@ -63,8 +69,13 @@ class CounterLedger {
     /// has counted in all. `wraps`: bits of the counter, 64 or 32.
     std::uint64_t steady(const std::string& key, std::uint64_t raw, unsigned wraps = 64);
 
-    /// Since it was called last; what is to be kept has changed.
-    [[nodiscard]] bool take_changed() { return std::exchange(changed_, false); }
+    /// What is to be kept has changed since this was true last; `also_read`: or counters of others
+    /// have been read that went on.
+    [[nodiscard]] bool take_changed(bool also_read = false) {
+        if (!changed_ && !(also_read && has_read_)) return false;
+        changed_ = has_read_ = false;
+        return true;
+    }
 
  private:
     struct Book {
@@ -87,6 +98,7 @@ class CounterLedger {
     std::uint64_t departures_ = 0;
     std::map<std::string, Steady, std::less<>> steady_;
     bool changed_ = false;
+    bool has_read_ = false;  ///< Of `steady_`, what was not kept.
 };
 
 }  // namespace sluice::control

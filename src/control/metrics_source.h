@@ -82,6 +82,9 @@ struct CanaryMetrics {
 
 /// What the daemon's own accounts say; they go on where they were after a restart.
 struct DaemonMetrics {
+    /// False: only of this run, because the others' cannot be had. Not to be told: they would go
+    /// back.
+    bool is_whole = true;
     std::uint64_t samples_lost = 0;   ///< Overwritten before a reader had them.
     std::uint64_t captures_lost = 0;  ///< Packets that a capture asked for and had no room for.
     std::uint64_t events_missed = 0;  ///< Given up before a reader had them.

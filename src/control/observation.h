@@ -49,6 +49,10 @@ struct Talker {
     double dropped_per_s = 0;
 };
 
+/// What CaptureSession::ended() says of one whose time is over.
+inline constexpr std::string_view kEndedByTime = "time";
+inline constexpr std::chrono::seconds kCapturePatience{30};
+
 /// What is set must hold. Names are those of the configuration in force.
 struct CaptureRequest {
     std::vector<std::string> interfaces;
@@ -63,11 +67,14 @@ struct CaptureRequest {
     std::uint32_t snap = SLC_TAP_MAX_SNAP;  ///< Bytes.
     std::uint32_t one_in = 1;               ///< Of the packets that match.
     std::size_t buffer = std::size_t{32} << 20;
-    std::string author;  ///< For the log: "uid 1000".
-    std::string name;    ///< By which end_capture() finds it; may be empty.
+    std::chrono::seconds duration{};  ///< 0: until its session ends.
+    std::string author;               ///< For the log: "uid 1000".
+    std::string name;                 ///< By which end_capture() finds it; may be empty.
 };
 
-/// A capture under way; it ends with its last owner, and the data plane is then as before.
+/// A capture under way; it ends with its last owner, and the data plane is then as before. So it is
+/// when its time is over, and when its owner has not read for kCapturePatience: what a person who
+/// has left holds is what was caught, and not everybody's packets.
 class CaptureSession {
  public:
     virtual ~CaptureSession() = default;
@@ -80,7 +87,7 @@ class CaptureSession {
     virtual void stop() = 0;
     /// Of the generation that packets go through now.
     virtual std::shared_ptr<const observe::Names> names() const = 0;
-    /// Empty, or why it is over before its owner said so: "the interface is gone".
+    /// Empty, or why it is over before its owner said so: "the interface is gone", or kEndedByTime.
     virtual std::string ended() const = 0;
 };
 

@@ -85,7 +85,7 @@ int Ethtool::call(void* command) const {
     return ::ioctl(fd_.get(), SIOCETHTOOL, &request) == 0 ? 0 : errno;
 }
 
-Result<void> Ethtool::change(void* command, const std::string& operation) const {
+Result<void> Ethtool::run(void* command, const std::string& operation) const {
     const int error = call(command);
     if (error != 0) return fail(sys_error(error, interface_ + ": " + operation));
     return {};
@@ -99,17 +99,18 @@ std::string Ethtool::driver() const {
     return info.driver;
 }
 
-std::uint32_t Ethtool::set_size(std::uint32_t set) const {
+Result<std::uint32_t> Ethtool::set_size(std::uint32_t set) const {
     Block<ethtool_sset_info> block(ETHTOOL_GSSET_INFO, sizeof(std::uint32_t));
     ethtool_sset_info info = block.header();
     info.sset_mask = 1ull << set;
     block.set(info);
-    if (call(block.data()) != 0 || block.header().sset_mask == 0) return 0;
+    SLC_CHECK(run(block.data(), "count names"), "ethtool");
+    if (block.header().sset_mask == 0) return std::uint32_t{0};
     return std::min(block.item<std::uint32_t>(0), kMaxItems);
 }
 
-std::vector<std::string> Ethtool::strings(std::uint32_t set) const {
-    const std::uint32_t count = set_size(set);
+Result<std::vector<std::string>> Ethtool::strings(std::uint32_t set) const {
+    const std::uint32_t count = SLC_TRY(set_size(set), "names");
     Block<ethtool_gstrings> block(ETHTOOL_GSTRINGS,
                                   std::size_t{count} * ETH_GSTRING_LEN + kRoomForMore);
     ethtool_gstrings header = block.header();
@@ -117,7 +118,8 @@ std::vector<std::string> Ethtool::strings(std::uint32_t set) const {
     header.len = count;
     block.set(header);
     std::vector<std::string> out;
-    if (count == 0 || call(block.data()) != 0) return out;
+    if (count == 0) return out;
+    SLC_CHECK(run(block.data(), "read names"), "ethtool");
     for (std::uint32_t i = 0; i < std::min(count, block.header().len); ++i) {
         const auto* text =
             reinterpret_cast<const char*>(block.extra()) + std::size_t{i} * ETH_GSTRING_LEN;
@@ -126,15 +128,16 @@ std::vector<std::string> Ethtool::strings(std::uint32_t set) const {
     return out;
 }
 
-std::map<std::string, OffloadState> Ethtool::features() const {
+Result<std::map<std::string, OffloadState>> Ethtool::features() const {
     std::map<std::string, OffloadState> out;
-    const std::vector<std::string> names = strings(ETH_SS_FEATURES);
+    const auto names = SLC_TRY(strings(ETH_SS_FEATURES), "features");
     const auto blocks = static_cast<std::uint32_t>((names.size() + 31) / 32);
     Block<ethtool_gfeatures> states(ETHTOOL_GFEATURES, blocks * sizeof(ethtool_get_features_block));
     ethtool_gfeatures header = states.header();
     header.size = blocks;
     states.set(header);
-    if (names.empty() || call(states.data()) != 0) return out;
+    if (names.empty()) return out;
+    SLC_CHECK(run(states.data(), "read features"), "ethtool");
     for (std::size_t i = 0; i < names.size(); ++i) {
         const auto block = states.item<ethtool_get_features_block>(i / 32);
         const std::uint32_t bit = 1u << (i % 32);
@@ -145,7 +148,7 @@ std::map<std::string, OffloadState> Ethtool::features() const {
 }
 
 Result<void> Ethtool::set_feature(const std::string& name, bool on) const {
-    const std::vector<std::string> names = strings(ETH_SS_FEATURES);
+    const auto names = SLC_TRY(strings(ETH_SS_FEATURES), "features");
     const auto found = std::find(names.begin(), names.end(), name);
     const std::string operation = (on ? "turn on " : "turn off ") + name;
     if (found == names.end())
@@ -160,19 +163,19 @@ Result<void> Ethtool::set_feature(const std::string& name, bool on) const {
     block.valid = 1u << (index % 32);
     block.requested = on ? block.valid : 0;
     std::memcpy(change.extra() + index / 32 * sizeof block, &block, sizeof block);
-    SLC_CHECK(this->change(change.data(), operation), "ethtool");
+    SLC_CHECK(run(change.data(), operation), "ethtool");
     // The kernel takes a wish that it cannot fulfil: a feature that another one needs stays.
-    const auto now = features();
+    const auto now = SLC_TRY(features(), "ethtool");
     const auto state = now.find(name);
     if (state == now.end() || state->second.active != on)
         return fail(Errc::unsupported, interface_ + ": " + operation + ": the driver did not");
     return {};
 }
 
-std::optional<Channels> Ethtool::channels() const {
+Result<Channels> Ethtool::channels() const {
     ethtool_channels raw{};
     raw.cmd = ETHTOOL_GCHANNELS;
-    if (call(&raw) != 0) return std::nullopt;
+    SLC_CHECK(run(&raw, "read channels"), "ethtool");
     return Channels{raw.rx_count, raw.tx_count, raw.other_count, raw.combined_count,
                     raw.max_rx,   raw.max_tx,   raw.max_combined};
 }
@@ -180,35 +183,36 @@ std::optional<Channels> Ethtool::channels() const {
 Result<void> Ethtool::set_channels(const Channels& channels) const {
     ethtool_channels raw{};
     raw.cmd = ETHTOOL_GCHANNELS;
-    SLC_CHECK(change(&raw, "read channels"), "ethtool");
+    SLC_CHECK(run(&raw, "read channels"), "ethtool");
     raw.cmd = ETHTOOL_SCHANNELS;
     raw.rx_count = channels.rx;
     raw.tx_count = channels.tx;
     raw.other_count = channels.other;
     raw.combined_count = channels.combined;
-    return change(&raw, "set channels");
+    return run(&raw, "set channels");
 }
 
-std::optional<RingSizes> Ethtool::rings() const {
+Result<RingSizes> Ethtool::rings() const {
     ethtool_ringparam raw{};
     raw.cmd = ETHTOOL_GRINGPARAM;
-    if (call(&raw) != 0) return std::nullopt;
+    SLC_CHECK(run(&raw, "read ring sizes"), "ethtool");
     return RingSizes{raw.rx_pending, raw.tx_pending, raw.rx_max_pending, raw.tx_max_pending};
 }
 
 Result<void> Ethtool::set_rings(const RingSizes& rings) const {
     ethtool_ringparam raw{};
     raw.cmd = ETHTOOL_GRINGPARAM;
-    SLC_CHECK(change(&raw, "read ring sizes"), "ethtool");
+    SLC_CHECK(run(&raw, "read ring sizes"), "ethtool");
     raw.cmd = ETHTOOL_SRINGPARAM;
     raw.rx_pending = rings.rx;
     raw.tx_pending = rings.tx;
-    return change(&raw, "set ring sizes");
+    return run(&raw, "set ring sizes");
 }
 
-std::optional<ReceiveSpread> Ethtool::spread() const {
+Result<ReceiveSpread> Ethtool::spread() const {
+    constexpr const char* kOperation = "read the receive table";
     Block<ethtool_rxfh> sizes(ETHTOOL_GRSSH, 0);
-    if (call(sizes.data()) != 0) return std::nullopt;
+    SLC_CHECK(run(sizes.data(), kOperation), "ethtool");
     const std::uint32_t entries = std::min(sizes.header().indir_size, kMaxItems);
     const std::uint32_t key_len = std::min(sizes.header().key_size, kMaxItems);
     Block<ethtool_rxfh> all(ETHTOOL_GRSSH, entries * sizeof(std::uint32_t) + key_len);
@@ -216,7 +220,7 @@ std::optional<ReceiveSpread> Ethtool::spread() const {
     header.indir_size = entries;
     header.key_size = key_len;
     all.set(header);
-    if (call(all.data()) != 0) return std::nullopt;
+    SLC_CHECK(run(all.data(), kOperation), "ethtool");
     ReceiveSpread out;
     for (std::uint32_t i = 0; i < entries; ++i) out.table.push_back(all.item<std::uint32_t>(i));
     const std::uint8_t* key = all.extra() + entries * sizeof(std::uint32_t);
@@ -231,14 +235,14 @@ Result<void> Ethtool::set_spread_table(const std::vector<std::uint32_t>& table) 
     all.set(header);
     if (!table.empty())
         std::memcpy(all.extra(), table.data(), table.size() * sizeof(std::uint32_t));
-    return change(all.data(), "set the receive table");
+    return run(all.data(), "set the receive table");
 }
 
-std::optional<std::string> Ethtool::hashed_fields(HashedFlow flow) const {
+Result<std::string> Ethtool::hashed_fields(HashedFlow flow) const {
     ethtool_rxnfc raw{};
     raw.cmd = ETHTOOL_GRXFH;
     raw.flow_type = number_of(flow);
-    if (call(&raw) != 0) return std::nullopt;
+    SLC_CHECK(run(&raw, "read what is hashed"), "ethtool");
     std::string out;
     for (const HashedField& field : kFields)
         if ((raw.data & field.bit) != 0) out += field.letter;
@@ -251,7 +255,7 @@ Result<void> Ethtool::set_hashed_fields(HashedFlow flow, const std::string& lett
     raw.flow_type = number_of(flow);
     for (const HashedField& field : kFields)
         if (letters.find(field.letter) != std::string::npos) raw.data |= field.bit;
-    return change(&raw, "hash over " + letters);
+    return run(&raw, "hash over " + letters);
 }
 
 std::optional<PauseFrames> Ethtool::pause() const {
@@ -270,7 +274,7 @@ std::optional<Coalescing> Ethtool::coalescing() const {
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> Ethtool::statistics() const {
-    const std::vector<std::string> names = strings(ETH_SS_STATS);
+    const auto names = strings(ETH_SS_STATS).value_or(std::vector<std::string>());
     Block<ethtool_stats> block(ETHTOOL_GSTATS, names.size() * sizeof(std::uint64_t) + kRoomForMore);
     ethtool_stats header = block.header();
     header.n_stats = static_cast<std::uint32_t>(names.size());

@@ -4,8 +4,9 @@
 /// What ethtool knows and can change about one interface, by the old ioctl: every driver and kernel
 /// answers it, and reading needs no privilege. Changing needs CAP_NET_ADMIN.
 ///
-/// Questions that a driver has no answer for are answered with nothing; changes that it refuses
-/// are errors that name the change.
+/// What can be changed is read with its error: Errc::unsupported alone says that the driver has no
+/// such thing. Questions of which nothing depends are answered with nothing. Changes that are
+/// refused are errors that name the change.
 
 #include <cstdint>
 #include <map>
@@ -72,13 +73,13 @@ class Ethtool {
 
     /// "virtio_net"; empty if it does not say.
     [[nodiscard]] std::string driver() const;
-    [[nodiscard]] std::map<std::string, OffloadState> features() const;
-    [[nodiscard]] std::optional<Channels> channels() const;
-    [[nodiscard]] std::optional<RingSizes> rings() const;
-    [[nodiscard]] std::optional<ReceiveSpread> spread() const;
+    [[nodiscard]] Result<std::map<std::string, OffloadState>> features() const;
+    [[nodiscard]] Result<Channels> channels() const;
+    [[nodiscard]] Result<RingSizes> rings() const;
+    [[nodiscard]] Result<ReceiveSpread> spread() const;
     /// The letters of ethtool's rx-flow-hash: s source address, d destination address, f and n the
-    /// ports; sorted as "sdfn". Nothing when the driver does not say.
-    [[nodiscard]] std::optional<std::string> hashed_fields(HashedFlow flow) const;
+    /// ports; sorted as "sdfn".
+    [[nodiscard]] Result<std::string> hashed_fields(HashedFlow flow) const;
     [[nodiscard]] std::optional<PauseFrames> pause() const;
     [[nodiscard]] std::optional<Coalescing> coalescing() const;
     /// Names and values as `ethtool -S` shows them, in its order.
@@ -95,9 +96,9 @@ class Ethtool {
  private:
     /// 0 or errno. `command` starts with its number, as all of ethtool's structures do.
     [[nodiscard]] int call(void* command) const;
-    Result<void> change(void* command, const std::string& operation) const;
-    [[nodiscard]] std::uint32_t set_size(std::uint32_t set) const;
-    [[nodiscard]] std::vector<std::string> strings(std::uint32_t set) const;
+    Result<void> run(void* command, const std::string& operation) const;
+    [[nodiscard]] Result<std::uint32_t> set_size(std::uint32_t set) const;
+    [[nodiscard]] Result<std::vector<std::string>> strings(std::uint32_t set) const;
 
     std::string interface_;
     UniqueFd fd_;

@@ -32,6 +32,13 @@ std::optional<std::uint32_t> number_of(std::string_view text) {
     return value;
 }
 
+/// For whom it is all the same why not.
+template <typename T>
+std::optional<T> known(Result<T> read) {
+    if (!read) return std::nullopt;
+    return std::move(*read);
+}
+
 CpuList cpus_at(const std::string& path) {
     return parse_cpu_list(read_line(path)).value_or(CpuList{});
 }
@@ -184,13 +191,13 @@ std::map<std::uint32_t, QueueInterrupt> read_interrupts(const std::string& inter
 NicLayout read_nic_layout(const std::string& interface, std::uint32_t ifindex) {
     NicLayout out;
     const Ethtool ethtool(interface);
-    out.channels = ethtool.channels();
-    out.rings = ethtool.rings();
-    out.spread = ethtool.spread();
+    out.channels = known(ethtool.channels());
+    out.rings = known(ethtool.rings());
+    out.spread = known(ethtool.spread());
     for (const HashedFlow flow :
          {HashedFlow::tcp4, HashedFlow::udp4, HashedFlow::tcp6, HashedFlow::udp6})
         if (auto fields = ethtool.hashed_fields(flow)) out.hashed[flow] = *std::move(fields);
-    out.features = ethtool.features();
+    if (auto features = ethtool.features()) out.features = *std::move(features);
     out.pause = ethtool.pause();
     out.coalescing = ethtool.coalescing();
     const fs::path node = device_with(interface, "numa_node");

@@ -4,11 +4,15 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 
+#include "base/file.h"
 #include "base/unique_fd.h"
 #include "kernel/ethtool.h"
 #include "kernel/nic_layout.h"
@@ -35,7 +39,17 @@ Setting split(const std::string& setting) {
 }
 
 tl::unexpected<Error> absent(const std::string& interface, const std::string& setting) {
-    return fail(Errc::not_found, fmt::format("{} has no setting '{}'", interface, setting));
+    return fail(Errc::unsupported, fmt::format("{} has no setting '{}'", interface, setting));
+}
+
+/// False too when the kernel does not say.
+bool is_up(const std::string& interface) {
+    ifreq request{};
+    if (interface.size() >= sizeof request.ifr_name) return false;
+    std::copy(interface.begin(), interface.end(), request.ifr_name);
+    const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    return fd.valid() && ::ioctl(fd.get(), SIOCGIFFLAGS, &request) == 0 &&
+           (request.ifr_flags & IFF_UP) != 0;
 }
 
 std::optional<HashedFlow> flow_of(const std::string& name) {
@@ -56,6 +70,42 @@ std::optional<kernel::QueueInterrupt> interrupt_of(const std::string& interface,
     const auto found = all.find(number);
     if (found == all.end()) return std::nullopt;
     return found->second;
+}
+
+Result<std::string> read_spread(const Ethtool& ethtool) {
+    const auto spread = SLC_TRY(ethtool.spread(), "spread");
+    const auto channels = ethtool.channels();
+    if (!channels && channels.error().code != Errc::unsupported) return fail(channels.error());
+    return text_of(spread.table, channels ? channels->receiving() : 0);
+}
+
+Result<std::string> read_affinity(const std::string& interface, const std::string& queue) {
+    // Without it no interrupt would be found, which says nothing about the device.
+    if (const auto text = read_whole_file("/proc/interrupts"); !text) return fail(text.error());
+    const auto interrupt = interrupt_of(interface, queue);
+    if (!interrupt) return absent(interface, "affinity " + queue);
+    if (interrupt->allowed.empty())
+        return fail(Errc::system,
+                    "nothing can be read from " + kernel::affinity_path(interrupt->number));
+    return kernel::text_of(interrupt->allowed);
+}
+
+/// Errc::unsupported also from a device that does not say because it is down.
+Result<std::string> read_setting(const std::string& interface, const std::string& setting) {
+    const Setting what = split(setting);
+    const Ethtool ethtool(interface);
+    if (what.kind == "channels") return text_of(SLC_TRY(ethtool.channels(), setting));
+    if (what.kind == "rings") return text_of(SLC_TRY(ethtool.rings(), setting));
+    if (what.kind == "spread") return read_spread(ethtool);
+    if (what.kind == "affinity") return read_affinity(interface, what.item);
+    if (what.kind == "feature") {
+        const auto features = SLC_TRY(ethtool.features(), setting);
+        const auto found = features.find(what.item);
+        if (found != features.end()) return std::string(found->second.active ? "on" : "off");
+    }
+    const auto flow = flow_of(what.item);
+    if (what.kind == "hash" && flow) return ethtool.hashed_fields(*flow);
+    return absent(interface, setting);
 }
 
 /// What cannot be replaced whole by a rename: a file of the kernel.
@@ -83,29 +133,10 @@ Result<void> write_affinity(const std::string& interface, const std::string& que
 }  // namespace
 
 Result<std::string> KernelNicPort::read(const std::string& interface, const std::string& setting) {
-    const Setting what = split(setting);
-    const Ethtool ethtool(interface);
-    if (what.kind == "channels") {
-        if (const auto channels = ethtool.channels()) return text_of(*channels);
-    } else if (what.kind == "rings") {
-        if (const auto rings = ethtool.rings()) return text_of(*rings);
-    } else if (what.kind == "spread") {
-        const auto spread = ethtool.spread();
-        const auto channels = ethtool.channels();
-        if (spread) return text_of(spread->table, channels ? channels->receiving() : 0);
-    } else if (what.kind == "feature") {
-        const auto features = ethtool.features();
-        const auto found = features.find(what.item);
-        if (found != features.end()) return std::string(found->second.active ? "on" : "off");
-    } else if (what.kind == "hash") {
-        const auto flow = flow_of(what.item);
-        const auto fields = flow ? ethtool.hashed_fields(*flow) : std::nullopt;
-        if (fields) return *fields;
-    } else if (what.kind == "affinity") {
-        if (const auto interrupt = interrupt_of(interface, what.item))
-            return kernel::text_of(interrupt->allowed);
-    }
-    return absent(interface, setting);
+    auto value = read_setting(interface, setting);
+    if (value || value.error().code != Errc::unsupported || is_up(interface)) return value;
+    // Drivers give interrupts, queues and more back while the interface is down.
+    return fail(Errc::unreachable, interface + " does not say while it is down");
 }
 
 Result<void> KernelNicPort::write(const std::string& interface, const std::string& setting,

@@ -15,7 +15,9 @@ namespace sluice::node {
 class NicPort {
  public:
     virtual ~NicPort() = default;
-    /// Errc::not_found when the device has no such setting.
+    /// Errc::unsupported when the device, which is up, has no such setting: what was tuned of it
+    /// is gone for good. All other errors leave open what it is: a device that is down or is being
+    /// reset, a missing privilege.
     virtual Result<std::string> read(const std::string& interface, const std::string& setting) = 0;
     virtual Result<void> write(const std::string& interface, const std::string& setting,
                                const std::string& value) = 0;

@@ -81,6 +81,7 @@ class Planner {
         : nic_(nic), machine_(machine), wish_(wish), habits_(habits_of(nic.driver)) {
         plan_.interface = nic.name;
         plan_.ifindex = nic.ifindex;
+        plan_.allow_reset = wish.allow_reset;
         cpus_ = wish.cpus.empty() ? machine.near(nic.layout.numa_node) : wish.cpus;
         if (nic.layout.channels) queues_ = nic.layout.channels->receiving();
     }

@@ -61,6 +61,7 @@ struct RefusedStep {
 struct TuningPlan {
     std::string interface;
     std::uint32_t ifindex = 0;
+    bool allow_reset = false;  ///< As it was wished, for taking back what of it was made.
     std::vector<TuningStep> steps;
     std::vector<RefusedStep> refused;  ///< Wanted, but not as things are.
     std::vector<std::string> notes;    ///< What no step of this can change.

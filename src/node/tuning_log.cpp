@@ -112,15 +112,20 @@ Result<void> TuningLog::save() const {
     return write_file(path_, document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-TunedSetting* TuningLog::find(std::uint32_t ifindex, const std::string& setting) {
+const TunedSetting* TuningLog::find(std::uint32_t ifindex, const std::string& setting) const {
     const auto found = std::find_if(
         settings_.begin(), settings_.end(),
         [&](const TunedSetting& one) { return one.ifindex == ifindex && one.setting == setting; });
     return found == settings_.end() ? nullptr : &*found;
 }
 
+TunedSetting* TuningLog::at(std::uint32_t ifindex, const std::string& setting) {
+    const TunedSetting* one = find(ifindex, setting);
+    return one == nullptr ? nullptr : &settings_[static_cast<std::size_t>(one - settings_.data())];
+}
+
 Result<void> TuningLog::begin(const TunedSetting& setting) {
-    if (TunedSetting* before = find(setting.ifindex, setting.setting)) {
+    if (TunedSetting* before = at(setting.ifindex, setting.setting)) {
         before->wanted = setting.wanted;
         before->made.clear();
     } else {
@@ -131,7 +136,7 @@ Result<void> TuningLog::begin(const TunedSetting& setting) {
 
 Result<void> TuningLog::made(std::uint32_t ifindex, const std::string& setting,
                              const std::string& value) {
-    if (TunedSetting* one = find(ifindex, setting)) one->made = value;
+    if (TunedSetting* one = at(ifindex, setting)) one->made = value;
     return save();
 }
 
@@ -139,6 +144,11 @@ Result<void> TuningLog::forget(std::uint32_t ifindex, const std::string& setting
     std::erase_if(settings_, [&](const TunedSetting& one) {
         return one.ifindex == ifindex && one.setting == setting;
     });
+    return save();
+}
+
+Result<void> TuningLog::restore(const TunedSetting& setting) {
+    if (TunedSetting* one = at(setting.ifindex, setting.setting)) *one = setting;
     return save();
 }
 
@@ -170,26 +180,47 @@ TuningOutcome outcome(const TuningPlan& plan, const TuningStep& step, const std:
     return {plan.interface, step.setting, was, step.wanted, end, error.what};
 }
 
-/// One step: recorded, made, and what became of it recorded too.
+/// What is to be undone, and the record that an earlier run has left of it, if one has: that is
+/// what the log says again when it is undone.
+struct Change {
+    TunedSetting setting;
+    std::optional<TunedSetting> earlier;
+};
+
+Result<void> settle(const Change& change, TuningLog& log) {
+    auto written = change.earlier ? log.restore(*change.earlier)
+                                  : log.forget(change.setting.ifindex, change.setting.setting);
+    if (!written) return fail(std::move(written).error().in("record the change"));
+    return {};
+}
+
+/// One step: recorded, made, and what became of it recorded too. What it has changed is put into
+/// `changes`.
 Result<TuningOutcome> make_step(const TuningPlan& plan, const TuningStep& step, NicPort& port,
-                                TuningLog& log) {
+                                TuningLog& log, std::vector<Change>& changes) {
     const TuningEnd if_not = step.is_needed ? TuningEnd::failed : TuningEnd::skipped;
     const auto was = port.read(plan.interface, step.setting);
     if (!was) return outcome(plan, step, "", if_not, was.error());
     if (*was == step.wanted) return outcome(plan, step, *was, TuningEnd::made);
-    SLC_CHECK(log.begin({plan.interface, plan.ifindex, step.setting, *was, step.wanted, ""}),
-              "record the change");
+    Change change{{plan.interface, plan.ifindex, step.setting, *was, step.wanted, ""}, {}};
+    if (const TunedSetting* earlier = log.find(plan.ifindex, step.setting))
+        change.earlier = *earlier;
+    SLC_CHECK(log.begin(change.setting), "record the change");
     const auto written = port.write(plan.interface, step.setting, step.wanted);
     const auto now = port.read(plan.interface, step.setting);
     if (!written) {
         // A driver that failed halfway is left in the log, to be put right by whoever undoes it.
         if (now && *now == *was)
-            SLC_CHECK(log.forget(plan.ifindex, step.setting), "record the change");
+            SLC_CHECK(settle(change, log), plan.interface);
+        else
+            changes.push_back(std::move(change));
         return outcome(plan, step, *was, if_not, written.error());
     }
-    SLC_CHECK(log.made(plan.ifindex, step.setting, now ? *now : step.wanted), "record the change");
+    change.setting.made = now ? *now : step.wanted;
+    SLC_CHECK(log.made(plan.ifindex, step.setting, change.setting.made), "record the change");
     TuningOutcome out = outcome(plan, step, *was, TuningEnd::made);
     if (now) out.to = *now;
+    changes.push_back(std::move(change));
     return out;
 }
 
@@ -201,22 +232,44 @@ std::optional<TuningEnd> keeps_from_undoing(const TunedSetting& setting, const s
     return TuningEnd::left;
 }
 
-Result<TuningOutcome> undo_one(const TunedSetting& setting, NicPort& port, TuningLog& log,
+/// Writes what was. A kill on the way leaves a record that is undone all the same: with nothing
+/// said of what was made, whatever it is then is ours.
+Result<TuningEnd> put_back(const Change& change, const std::string& name, NicPort& port,
+                           TuningLog& log, std::string& error) {
+    const TunedSetting& setting = change.setting;
+    if (change.earlier) SLC_CHECK(log.begin(setting), "record the change");
+    const auto written = port.write(name, setting.setting, setting.was);
+    if (written) {
+        SLC_CHECK(settle(change, log), name);
+        return TuningEnd::undone;
+    }
+    error = written.error().what;
+    return TuningEnd::failed;
+}
+
+Result<TuningOutcome> undo_one(const Change& change, NicPort& port, TuningLog& log,
                                bool allow_reset) {
+    const TunedSetting& setting = change.setting;
     TuningOutcome out{setting.interface, setting.setting, setting.made,
                       setting.was,       TuningEnd::gone, ""};
     const auto name = port.name_of(setting.ifindex);
     const auto now = name ? port.read(*name, setting.setting)
-                          : Result<std::string>(fail(Errc::not_found, "the device is gone"));
+                          : Result<std::string>(fail(Errc::unsupported, "the device is gone"));
     if (name) out.interface = *name;
-    if (!now && now.error().code == Errc::not_found) {
-        SLC_CHECK(log.forget(setting.ifindex, setting.setting), "record the change");
+    if (!now && now.error().code != Errc::unsupported) {
+        // It may well be as it was made: it stays recorded, for when it can be read.
+        out.end = TuningEnd::failed;
+        out.error = now.error().what;
+        return out;
+    }
+    if (!now) {
+        SLC_CHECK(settle(change, log), out.interface);
         out.error = name ? "the device has no such setting any more" : now.error().what;
         return out;
     }
-    if (now) out.from = *now;
-    if (const auto instead = now ? keeps_from_undoing(setting, *now) : std::nullopt) {
-        SLC_CHECK(log.forget(setting.ifindex, setting.setting), "record the change");
+    out.from = *now;
+    if (const auto instead = keeps_from_undoing(setting, *now)) {
+        SLC_CHECK(settle(change, log), out.interface);
         out.end = *instead;
         if (out.end == TuningEnd::left)
             out.error = fmt::format("it was {} after the tuning", setting.made);
@@ -228,27 +281,8 @@ Result<TuningOutcome> undo_one(const TunedSetting& setting, NicPort& port, Tunin
         out.error = "it resets the link while XDP handles packets: --allow-reset";
         return out;
     }
-    const auto written = port.write(*name, setting.setting, setting.was);
-    out.end = written ? TuningEnd::undone : TuningEnd::failed;
-    if (!written) {
-        out.error = written.error().what;
-        return out;
-    }
-    SLC_CHECK(log.forget(setting.ifindex, setting.setting), "record the change");
+    out.end = SLC_TRY(put_back(change, *name, port, log, out.error), out.interface);
     return out;
-}
-
-/// What this run has changed of one interface, last first. What was changed by an earlier run goes
-/// back to what it was before that: half a plan is worse than none.
-Result<void> take_back(const TuningPlan& plan, NicPort& port, TuningLog& log,
-                       std::vector<TuningOutcome>& outcomes) {
-    std::vector<TunedSetting> mine;
-    for (const TunedSetting& setting : log.settings())
-        if (setting.ifindex == plan.ifindex) mine.push_back(setting);
-    std::reverse(mine.begin(), mine.end());
-    for (const TunedSetting& setting : mine)
-        outcomes.push_back(SLC_TRY(undo_one(setting, port, log, true), plan.interface));
-    return {};
 }
 
 }  // namespace
@@ -257,10 +291,14 @@ Result<std::vector<TuningOutcome>> apply_tuning(const std::vector<TuningPlan>& p
                                                 TuningLog& log) {
     std::vector<TuningOutcome> out;
     for (const TuningPlan& plan : plans) {
+        std::vector<Change> changes;
         for (const TuningStep& step : plan.steps) {
-            out.push_back(SLC_TRY(make_step(plan, step, port, log), plan.interface));
+            out.push_back(SLC_TRY(make_step(plan, step, port, log, changes), plan.interface));
             if (out.back().end != TuningEnd::failed) continue;
-            SLC_CHECK(take_back(plan, port, log, out), plan.interface);
+            std::reverse(changes.begin(), changes.end());
+            for (const Change& change : changes)
+                out.push_back(
+                    SLC_TRY(undo_one(change, port, log, plan.allow_reset), plan.interface));
             break;
         }
     }
@@ -272,7 +310,7 @@ Result<std::vector<TuningOutcome>> undo_tuning(NicPort& port, TuningLog& log, bo
     std::reverse(all.begin(), all.end());
     std::vector<TuningOutcome> out;
     for (const TunedSetting& setting : all)
-        out.push_back(SLC_TRY(undo_one(setting, port, log, allow_reset), "undo the tuning"));
+        out.push_back(SLC_TRY(undo_one({setting, {}}, port, log, allow_reset), "undo the tuning"));
     return out;
 }
 

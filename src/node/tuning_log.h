@@ -48,16 +48,20 @@ class TuningLog {
 
     /// In the order in which they were changed.
     [[nodiscard]] const std::vector<TunedSetting>& settings() const { return settings_; }
+    /// The record of one; null: it is not changed.
+    [[nodiscard]] const TunedSetting* find(std::uint32_t ifindex, const std::string& setting) const;
     /// What was there before the first change stays what was. Written when it returns.
     Result<void> begin(const TunedSetting& setting);
     Result<void> made(std::uint32_t ifindex, const std::string& setting, const std::string& value);
     Result<void> forget(std::uint32_t ifindex, const std::string& setting);
+    /// The record as it was when find() told it.
+    Result<void> restore(const TunedSetting& setting);
 
  private:
     TuningLog(std::string path, DeviceNumbers numbers, UniqueFd lock);
     Result<void> load();
     [[nodiscard]] Result<void> save() const;
-    TunedSetting* find(std::uint32_t ifindex, const std::string& setting);
+    TunedSetting* at(std::uint32_t ifindex, const std::string& setting);
 
     std::string path_;
     DeviceNumbers numbers_;
@@ -67,10 +71,10 @@ class TuningLog {
 
 enum class TuningEnd {
     made,
-    failed,     ///< Not made; what belongs to it was taken back.
+    failed,     ///< Not made; what belongs to it was taken back. Or not undone: still recorded.
     skipped,    ///< Not made, and not needed.
     undone,     ///< Back to what was.
-    gone,       ///< Its device is.
+    gone,       ///< Its device is, or the device, which is up, has no such setting any more.
     left,       ///< Somebody else has changed it since: left as it is.
     postponed,  ///< It would reset the link while XDP handles packets: still to be undone.
 };
@@ -90,12 +94,15 @@ struct TuningOutcome {
 };
 
 /// Makes the steps of each plan in order. Each interface is changed as far as is needed, or not at
-/// all. Fails only when the log cannot be written: then nothing is changed that is not in it.
+/// all: when a needed step fails, what this call has changed of it goes back to what it was before,
+/// last change first, except what would reset the link under traffic where the plan may not. What
+/// earlier calls have changed stays, and stays recorded. Fails only when the log cannot be written:
+/// then nothing is changed that is not in it.
 Result<std::vector<TuningOutcome>> apply_tuning(const std::vector<TuningPlan>& plans, NicPort& port,
                                                 TuningLog& log);
 
-/// Puts back what was, last change first. What cannot be put back stays in the log and does not
-/// stop the rest.
+/// Puts back what was, last change first. What cannot be read or put back stays in the log and does
+/// not stop the rest.
 Result<std::vector<TuningOutcome>> undo_tuning(NicPort& port, TuningLog& log, bool allow_reset);
 
 /// The same for whoever removes a node: nothing was tuned is no error, and no outcome.

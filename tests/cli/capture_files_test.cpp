@@ -2,8 +2,10 @@
 // Where captures go: files, rings of them, and what is left when one cannot be written.
 #include "cli/capture_files.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +15,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/unique_fd.h"
 #include "cli/capture_print.h"
 #include "cli/size.h"
 #include "packet/pcap.h"
@@ -207,6 +210,81 @@ TEST_F(CaptureFilesTest, a_file_that_cannot_be_made_is_named) {
     CaptureFiles odd({.path = path("a.pcapng")});
     EXPECT_EQ(put(odd, pair(1)).error().what, "pcapng: it does not begin with a section");
     EXPECT_TRUE(names().empty());
+}
+
+TEST_F(CaptureFilesTest, a_link_is_not_followed_and_what_it_leads_to_is_left_alone) {
+    ASSERT_TRUE(write_file(path("secret"), "mine").has_value());
+    std::filesystem::create_symlink(path("secret"), path("a.pcapng"));
+    std::filesystem::create_symlink(path("nowhere"), path("b.pcapng"));
+    for (const char* name : {"a.pcapng", "b.pcapng"}) {
+        CaptureFiles files({.path = path(name)});
+        const auto refused = put(files, head());
+        ASSERT_FALSE(refused) << name;
+        EXPECT_EQ(refused.error().what, path(name) + ": is a symbolic link");
+        EXPECT_EQ(refused.error().hint,
+                  "captures follow none: name the file that it leads to, or - for standard output");
+    }
+    EXPECT_EQ(read_whole_file(path("secret")).value_or(""), "mine");
+    EXPECT_FALSE(std::filesystem::exists(path("nowhere")));
+}
+
+TEST_F(CaptureFilesTest, a_ring_does_not_follow_a_link_with_a_name_that_was_guessed) {
+    ASSERT_TRUE(write_file(path("secret"), "mine").has_value());
+    CaptureFiles files({.path = path("a.pcapng"), .rotate_len = 2500, .files = 3});
+    ASSERT_TRUE(put(files, head() + pair(1)).has_value());
+    // The second file's, for every second in which it may begin.
+    const auto now = std::chrono::system_clock::now();
+    for (int second = -1; second < 600; ++second)
+        std::filesystem::create_symlink(
+            path("secret"),
+            CaptureFiles::numbered(path("a.pcapng"), 2, now + std::chrono::seconds(second)));
+    const auto refused = put(files, head() + pair(2));
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().what.ends_with(": is a symbolic link")) << refused.error().what;
+    EXPECT_EQ(read_whole_file(path("secret")).value_or(""), "mine");
+}
+
+struct ModeCase {
+    mode_t before, after;
+};
+
+TEST_F(CaptureFilesTest, a_file_that_is_written_again_is_no_more_open_than_a_new_one) {
+    constexpr ModeCase kCases[] = {{0666, 0640}, {0644, 0640}, {0755, 0640},
+                                   {0640, 0640}, {0600, 0600}, {04640, 0640}};
+    for (const ModeCase& test : kCases) {
+        SCOPED_TRACE(test.before);
+        const std::string name = path("a.pcapng");
+        ASSERT_TRUE(write_file(name, std::string(100'000, 'x')).has_value());
+        ASSERT_EQ(::chmod(name.c_str(), test.before), 0);
+        CaptureFiles files({.path = name});
+        ASSERT_TRUE(put(files, head() + pair(1)).has_value());
+        ASSERT_TRUE(files.finish().has_value());
+        struct stat status{};
+        ASSERT_EQ(::stat(name.c_str(), &status), 0);
+        EXPECT_EQ(status.st_mode & 07777, test.after);
+        EXPECT_EQ(read(name).ids, (std::vector<std::uint64_t>{1, 1}));
+    }
+}
+
+TEST_F(CaptureFilesTest, a_pipe_and_a_device_take_a_capture_as_they_are) {
+    ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0666), 0);
+    ASSERT_EQ(::chmod(path("pipe").c_str(), 0666), 0);
+    const UniqueFd reader(::open(path("pipe").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    ASSERT_TRUE(reader.valid());
+    for (const std::string& name : {path("pipe"), std::string("/dev/null")}) {
+        struct stat before{};
+        ASSERT_EQ(::stat(name.c_str(), &before), 0);
+        CaptureFiles files({.path = name});
+        ASSERT_TRUE(put(files, head()).has_value()) << name;
+        ASSERT_TRUE(files.finish().has_value()) << name;
+        struct stat after{};
+        ASSERT_EQ(::stat(name.c_str(), &after), 0);
+        EXPECT_EQ(after.st_mode, before.st_mode) << name;
+    }
+    std::string got(4096, '\0');
+    const ssize_t len = ::read(reader.get(), got.data(), got.size());
+    ASSERT_GT(len, 0);
+    EXPECT_EQ(got.substr(0, head().size()), head());
 }
 
 TEST(CapturePrint, a_word_of_a_comment_is_found_whole) {

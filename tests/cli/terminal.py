@@ -48,6 +48,10 @@ class Terminal:
         return self.wait(lambda lines: re.search(pattern, lines[number]),
                          f"{pattern!r} in line {number}")[number]
 
+    def wait_rows(self, names):
+        """A screen arrives in pieces: its heading may be there before its rows."""
+        self.wait(lambda _: self.rows() == names, f"rows {names}")
+
     def press(self, keys):
         self.child.send(keys)
 

@@ -6,6 +6,7 @@ and ends, and that packets are forwarded whatever becomes of who captures.
 
 import collections
 import contextlib
+import os
 import signal
 
 import capture_case
@@ -91,8 +92,10 @@ class Live(capture_case.CaptureCase):
         capture = Capture(self, "-i", "eth1", "--sample", "10", "--snap", "60", "--at", "entry")
         self.send([_syn(n) for n in range(1000)])
         sums = capture.stop()
-        self.assertEqual((sums.matched, sums.written, sums.lost), (1000, 100, 0))
-        self.assertIn("900 left out", sums.rest)
+        self.assertEqual((sums.matched, sums.lost), (1000, 0))
+        # Each CPU counts its own.
+        self.assertTrue(100 - os.cpu_count() < sums.written <= 100, sums)
+        self.assertIn(f"{1000 - sums.written} left out", sums.rest)
         self.assertEqual({frame.cap_len for frame in capture.frames()}, {"54"})
         self.assertTrue(all("lost_before" not in frame.words for frame in capture.frames()))
 
@@ -257,7 +260,7 @@ class Command(capture_case.CaptureCase):
                 self.assertEqual(done.returncode, status, done)
                 self.assertIn(said, done.stderr)
         # Whatever was refused has left nothing behind.
-        self.assertEqual(self.taps_begun(), self.taps_ended())
+        wait_for(lambda: self.taps_begun() == self.taps_ended(), "the tap off the wire")
 
     def test_sigterm_ends_it_in_order(self):
         capture = Capture(self, "-i", "eth1")

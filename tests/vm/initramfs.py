@@ -46,7 +46,7 @@ def libraries(path):
 
 
 def stripped(path, cache):
-    """Contents of an ELF file without its debug information, which the guest has no memory for."""
+    """Contents of an ELF file without what only debuggers read, which the guest has no memory for."""
     info = path.stat()
     copy = cache / f"{path.name}-{info.st_ino}-{info.st_size}-{info.st_mtime_ns}"
     if not copy.exists():
@@ -54,7 +54,7 @@ def stripped(path, cache):
         for stale in cache.glob(f"{path.name}-{info.st_ino}-*"):
             stale.unlink(missing_ok=True)
         partial = copy.with_suffix(f".{os.getpid()}")
-        subprocess.run(["strip", "--strip-debug", "-o", partial, path], check=True)
+        subprocess.run(["strip", "--strip-all", "-o", partial, path], check=True)
         partial.rename(copy)
     return copy.read_bytes()
 

@@ -7,8 +7,8 @@
 ///
 ///     vm_verify [--each] OBJECT...
 ///
-/// Without --each only six: no feature, the least that forwards, all, all but what takes the flow
-/// table out of the steady path, and the twins of these two.
+/// Without --each only eight: no feature, the least that forwards, all, all but what takes the flow
+/// table out of the steady path, and the twins and the taps of these two.
 /// Exit code 0 when all loaded, 1 when one was rejected (with the end of the verifier's log), 77
 /// without the privilege to load.
 
@@ -54,7 +54,9 @@ std::vector<std::pair<std::string, std::uint32_t>> specialisations(bool each) {
         {"steady", kSteady},
         {"all", kAllFeatures},
         {"steady twin", kSteady | SLC_FEATURE_PROOF},
-        {"twin", kAllFeatures | SLC_FEATURE_PROOF}};
+        {"twin", kAllFeatures | SLC_FEATURE_PROOF},
+        {"steady tap", kSteady | SLC_FEATURE_TAP},
+        {"tap", kAllFeatures | SLC_FEATURE_TAP}};
     for (std::uint32_t bit = 0; each && bit < kFeatureBits; ++bit) {
         all.emplace_back("least+" + std::to_string(bit), base | (1u << bit));
         all.emplace_back("all-" + std::to_string(bit), kAllFeatures & ~(1u << bit));
@@ -98,6 +100,16 @@ slc_node node_with(std::uint32_t features, std::size_t& plan_bytes, std::size_t&
     return node;
 }
 
+/// Maps that the loader does not make for programs without the feature: what refers to them must be
+/// seen to be dead.
+void leave_out(bpf_map* map, std::uint32_t features) {
+    const std::string_view name = bpf_map__name(map);
+    const bool is_unused = (name == "slc_proof_value" && (features & SLC_FEATURE_PROOF) == 0) ||
+                           ((name.starts_with("slc_tap_") || name.ends_with("rodata.tap")) &&
+                            (features & SLC_FEATURE_TAP) == 0);
+    if (is_unused) bpf_map__set_autocreate(map, false);
+}
+
 /// Writes what a loader would into .rodata and the tables; false when the object has no slc_node.
 bool specialise(bpf_object* object, std::uint32_t features) {
     std::size_t plan_bytes = 0;
@@ -107,6 +119,7 @@ bool specialise(bpf_object* object, std::uint32_t features) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object) {
         const std::string_view name = bpf_map__name(map);
+        leave_out(map, features);
         if (name == "slc_plan") bpf_map__set_value_size(map, plan_bytes);
         if (name == "slc_live") bpf_map__set_value_size(map, live_bytes);
         if (name.find("rodata.node") != std::string_view::npos)

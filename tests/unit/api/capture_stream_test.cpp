@@ -34,7 +34,14 @@ class ClockNode : public FakeNode {
 
     struct Clock : FakeObservation {
         std::int64_t wall_offset_ns() const override { return offset; }
+        Result<std::unique_ptr<control::CaptureSession>> capture(
+            const control::CaptureRequest&) override {
+            if (refusal) return fail(*refusal);
+            return std::unique_ptr<control::CaptureSession>(std::make_unique<FakeCapture>(tap));
+        }
         std::int64_t offset = kWallOffset;
+        std::shared_ptr<FakeTap> tap = std::make_shared<FakeTap>();
+        std::optional<Error> refusal;
     } clock;
 };
 
@@ -52,8 +59,7 @@ struct SeenStatistics {
 /// A stream under test, and what it has said.
 class Rig {
  public:
-    explicit Rig(CaptureOrder order = {})
-        : stream_(std::make_unique<FakeCapture>(tap), std::move(order), [this] { return now; }) {}
+    explicit Rig(CaptureOrder order = {}) : stream_(std::move(order), [this] { return now; }) {}
 
     /// One step; how long a piece it made.
     std::size_t step() {
@@ -72,7 +78,7 @@ class Rig {
     [[nodiscard]] const CaptureStream& stream() const { return stream_; }
 
     ClockNode node;
-    std::shared_ptr<FakeTap> tap = std::make_shared<FakeTap>();
+    std::shared_ptr<FakeTap> tap = node.clock.tap;
     std::chrono::steady_clock::time_point now{std::chrono::seconds(5)};
     std::vector<std::string> interfaces;
     std::vector<SeenPacket> packets;
@@ -115,6 +121,17 @@ TEST(CaptureStream, it_begins_before_a_packet_has_come_and_then_rests) {
     EXPECT_FALSE(rig.stream().done());
     EXPECT_TRUE(rig.stream().is_live());
     EXPECT_EQ(rig.stream().content_type(), "application/x-pcapng");
+}
+
+TEST(CaptureStream, it_takes_hold_of_the_data_plane_no_sooner_than_it_is_asked_for_a_piece) {
+    ClockNode node;
+    node.clock.refusal = make_error(Errc::conflict, "another capture is under way");
+    CaptureStream stream(at_entry());
+    EXPECT_TRUE(stream.log_fields().empty());
+    const auto refused = stream.step(node);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Errc::conflict);
+    EXPECT_TRUE(stream.log_fields().empty());
 }
 
 TEST(CaptureStream, a_packet_is_there_as_received_and_as_sent_under_one_number) {
@@ -296,7 +313,7 @@ TEST(CaptureStream, statistics_come_also_where_no_packet_came) {
 
 TEST(CaptureStream, it_ends_at_its_number_of_packets_and_says_what_it_left) {
     CaptureOrder order = at_entry();
-    order.limits.packets = 3;
+    order.packets = 3;
     Rig rig(order);
     for (int i = 0; i < 5; ++i) rig.tap->add(kSyn);
     rig.step_until_done();
@@ -308,7 +325,7 @@ TEST(CaptureStream, it_ends_at_its_number_of_packets_and_says_what_it_left) {
 
 TEST(CaptureStream, at_the_end_of_its_time_what_was_caught_is_still_read) {
     CaptureOrder order = at_entry();
-    order.limits.duration = std::chrono::seconds(2);
+    order.request.duration = std::chrono::seconds(2);
     Rig rig(order);
     rig.tap->add(kSyn);
     rig.step();
@@ -433,8 +450,8 @@ TEST(CaptureQuery, what_is_asked_for_arrives) {
     EXPECT_EQ(request.one_in, 10u);
     EXPECT_EQ(request.buffer, std::size_t{1048576});
     EXPECT_EQ(request.name, "me");
-    EXPECT_EQ(order->limits.packets, 5u);
-    EXPECT_EQ(order->limits.duration, std::chrono::seconds(60));
+    EXPECT_EQ(order->packets, 5u);
+    EXPECT_EQ(order->request.duration, std::chrono::seconds(60));
 }
 
 TEST(CaptureQuery, at_the_exit_alone_nothing_that_is_dropped_matches) {
@@ -454,7 +471,9 @@ TEST(CaptureRoute, methods_and_errors_are_those_of_the_api) {
     EXPECT_EQ(ask("GET", "/api/v1/capture?snap=0").status, 400u);
     EXPECT_EQ(ask("GET", "/api/v1/capture?filter=1,2").status, 400u);
     EXPECT_EQ(ask("POST", "/api/v1/capture", "snap=0").status, 400u);
-    EXPECT_EQ(ask("GET", "/api/v1/capture?service=wob").status, 404u);
+    const auto unknown = ask("GET", "/api/v1/capture?service=wob").stream->step(node);
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().code, Errc::not_found);
     EXPECT_EQ(ask("DELETE", "/api/v1/capture?name=x").status, 404u);
     EXPECT_EQ(ask("PUT", "/api/v1/capture").status, 405u);
     EXPECT_EQ(ask("PUT", "/api/v1/capture").allow, "GET, POST, DELETE");

@@ -164,6 +164,16 @@ TEST(Metrics, a_node_without_a_configuration_says_so) {
     EXPECT_EQ(text.find("sluice_node_info{"), std::string::npos);
 }
 
+TEST(Metrics, what_earlier_runs_counted_and_cannot_be_had_is_left_out) {
+    auto what = source();
+    what.daemon.is_whole = false;
+    std::set<std::string> left;
+    for (const auto& line : samples_of(MetricsPage(source()).text())) left.insert(metric_of(line));
+    for (const auto& line : samples_of(MetricsPage(what).text())) left.erase(metric_of(line));
+    EXPECT_EQ(left, (std::set<std::string>{"process_cpu_seconds_total", "sluice_events_lost_total",
+                                           "sluice_flow_table_cut_flows_total"}));
+}
+
 TEST(Metrics, pieces_are_the_page) {
     const std::string whole = MetricsPage(source()).text();
     MetricsPage page(source());

@@ -338,6 +338,9 @@ TEST(Server, the_peer_of_a_change_is_logged) {
         lines.push_back(format_logfmt({}, level, event, fields));
     });
     ASSERT_TRUE(Client(dir.file("api.sock")).get("/livez").has_value());
+    // Questions, which are POSTs because they are long.
+    for (const char* target : {"/api/v1/explain", "/api/v1/config/plan", "/api/v1/config/drift"})
+        (void)Client(dir.file("api.sock")).post(target).has_value();
     ASSERT_TRUE(Client(dir.file("api.sock")).post("/api/v1/reload?wait=1").has_value());
     log_to([](LogLevel, std::string_view, std::span<const LogField>) {});
     ASSERT_EQ(lines.size(), 1u);

@@ -15,6 +15,7 @@
 
 #include "control/explanation.h"
 #include "kernel/bpffs.h"
+#include "observe/losses.h"
 #include "packet/notation.h"
 #include "tests/unit/control/fixture.h"
 
@@ -259,6 +260,66 @@ TEST_F(CaptureTest, leaves_the_data_plane_as_it_was) {
     controller_.reset();
     EXPECT_NE(again->ended(), "") << "its daemon stops";
     EXPECT_NE(::access(tap.c_str(), F_OK), 0);
+}
+
+TEST_F(CaptureTest, ends_at_its_time_also_when_nobody_reads_it) {
+    plan::Instant now = std::chrono::hours(1);
+    options_.clock = [&now] { return now; };
+    controller_.reset();
+    start();
+    ASSERT_TRUE(controller_->apply_file());
+    CaptureRequest request;
+    request.duration = std::chrono::seconds(10);
+    const auto session = begin(request);
+    ASSERT_TRUE(session);
+    now += std::chrono::milliseconds(9'999);
+    controller_->on_tick();
+    EXPECT_EQ(session->ended(), "");
+    now += std::chrono::milliseconds(1);
+    controller_->on_tick();
+    EXPECT_EQ(session->ended(), kEndedByTime);
+    EXPECT_NE(::access((options_.bpffs + "/test/tap").c_str(), F_OK), 0);
+}
+
+TEST_F(CaptureTest, lets_the_packets_go_when_its_reader_has_stopped) {
+    plan::Instant now = std::chrono::hours(1);
+    options_.clock = [&now] { return now; };
+    controller_.reset();
+    start();
+    ASSERT_TRUE(controller_->apply_file());
+    const auto session = begin({});
+    ASSERT_TRUE(session);
+    send(kForwarded);
+    for (int i = 0; i < 3; ++i) {
+        now += kCapturePatience - std::chrono::milliseconds(1);
+        controller_->on_tick();
+        EXPECT_EQ(session->ended(), "");
+        (void)session->read(0, [](const auto&, auto, auto) {});
+    }
+    now += kCapturePatience;
+    controller_->on_tick();
+    EXPECT_NE(session->ended().find("30 s"), std::string::npos) << session->ended();
+    EXPECT_NE(::access((options_.bpffs + "/test/tap").c_str(), F_OK), 0);
+    EXPECT_GE(session->read(10, [](const auto&, auto, auto) {}), 1u) << "what was caught is there";
+}
+
+TEST_F(CaptureTest, what_was_lost_is_told_while_it_goes_on) {
+    CaptureRequest request;
+    request.buffer = 1;  // The least there is.
+    const auto session = begin(request);
+    ASSERT_TRUE(session);
+    const std::uint64_t before = observe::lost(observe::Loss::captures);
+    constexpr int kPackets = 2000;
+    for (int i = 0; i < kPackets; ++i) send(kDropped);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (session->counts().matched < kPackets && std::chrono::steady_clock::now() < deadline)
+        look_again();
+    controller_->on_tick();
+    const std::uint64_t lost = session->counts().lost;
+    EXPECT_GT(lost, 0u);
+    EXPECT_EQ(observe::lost(observe::Loss::captures) - before, lost);
+    session->stop();
+    EXPECT_EQ(observe::lost(observe::Loss::captures) - before, lost) << "once";
 }
 
 TEST_F(CaptureTest, what_a_killed_daemon_left_is_taken_off_by_the_next) {

@@ -146,12 +146,44 @@ TEST(CounterLedger, counters_of_others_go_on_when_they_begin_anew_or_wrap) {
     EXPECT_EQ(ledger.steady("cpu/0", 16, 32), near + 32);
 }
 
+TEST(CounterLedger, counters_of_others_go_on_when_they_begin_anew_while_nobody_reads_them) {
+    CounterLedger ledger;
+    ledger.steady("eth0//rx", 100);
+    ledger.steady("eth0//rx", 30);
+    ledger.steady("eth0//rx", 500);
+    const std::uint64_t near = 0xfffffff0u;
+    ledger.steady("cpu/0", near, 32);
+    auto next = CounterLedger::from_text(ledger.to_text());
+    ASSERT_TRUE(next);
+    EXPECT_EQ(next->steady("eth0//rx", 20), 620u) << "600 were told";
+    EXPECT_EQ(next->steady("cpu/0", 16, 32), near + 32) << "it wrapped";
+    auto later = CounterLedger::from_text(next->to_text());
+    ASSERT_TRUE(later);
+    EXPECT_EQ(later->steady("eth0//rx", 70), 670u) << "it went on";
+}
+
+TEST(CounterLedger, what_was_read_is_kept_when_asked_for_and_what_began_anew_always) {
+    CounterLedger ledger;
+    ledger.steady("eth0//rx", 100);
+    EXPECT_FALSE(ledger.take_changed());
+    EXPECT_TRUE(ledger.take_changed(true)) << "not forgotten by the question before";
+    EXPECT_FALSE(ledger.take_changed(true));
+    ledger.steady("eth0//rx", 100);
+    EXPECT_FALSE(ledger.take_changed(true)) << "nothing new";
+    ledger.steady("eth0//rx", 3);
+    EXPECT_TRUE(ledger.take_changed());
+    EXPECT_FALSE(ledger.take_changed(true));
+}
+
 TEST(CounterLedger, what_it_did_not_write_is_refused) {
     for (const char* text :
          {"", "[]", "{}", "{\"services\":{}}",
           R"({"services":{"cells":[[1,2,3]],"departed":[]},"members":{"cells":[],"departed":[]},)"
           R"("customers":{"cells":[],"departed":[]},"policies":{"cells":[],"departed":[]},)"
-          R"("interfaces":{"cells":[],"departed":[]},"steady":{}})"}) {
+          R"("interfaces":{"cells":[],"departed":[]},"steady":{}})",
+          R"({"services":{"cells":[],"departed":[]},"members":{"cells":[],"departed":[]},)"
+          R"("customers":{"cells":[],"departed":[]},"policies":{"cells":[],"departed":[]},)"
+          R"("interfaces":{"cells":[],"departed":[]},"steady":{"eth0//rx":[1]}})"}) {
         const auto read = CounterLedger::from_text(text);
         ASSERT_FALSE(read) << text;
         EXPECT_EQ(read.error().code, Errc::invalid);

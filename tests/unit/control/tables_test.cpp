@@ -197,9 +197,9 @@ TEST_F(TablesTest, fragments_are_counted_by_age_and_service) {
     EXPECT_EQ(status.life->ages[0] + status.life->ages[1], 5u);
     EXPECT_EQ(status.life->ages[2], 3u);
     ASSERT_EQ(status.life->services.size(), 2u);
-    EXPECT_EQ(status.life->services[0].service, "dns");
+    EXPECT_EQ(status.life->services[0].service, "web");
     EXPECT_EQ(status.life->services[0].entries, 5u);
-    EXPECT_EQ(status.life->services[1].service, "web");
+    EXPECT_EQ(status.life->services[1].service, "dns");
     EXPECT_TRUE(status.life->trend);
 }
 

@@ -137,14 +137,36 @@ TEST_F(NicPortTest, offloads_are_set_and_what_is_not_there_is_said_so) {
     ASSERT_TRUE(port.write("up0", "feature rx-gro", other).has_value());
     EXPECT_EQ(port.read("up0", "feature rx-gro").value(), other);
     for (const char* setting : {"feature frobnicate", "rings", "hash udp4", "affinity 0", "frob"})
-        EXPECT_EQ(port.read("up0", setting).error().code, Errc::not_found) << setting;
+        EXPECT_EQ(port.read("up0", setting).error().code, Errc::unsupported) << setting;
     EXPECT_FALSE(port.write("up0", "feature frobnicate", "on").has_value());
     EXPECT_FALSE(port.write("up0", "rings", "rx 1024 tx 1024").has_value());
     EXPECT_FALSE(port.write("up0", "channels", "rx 7 tx 7").has_value());
-    EXPECT_FALSE(port.read("nosuch0", "channels").has_value());
+    for (const char* setting : {"channels", "rings", "spread", "feature rx-gro", "hash udp4"})
+        EXPECT_EQ(port.read("nosuch0", setting).error().code, Errc::not_found) << setting;
     EXPECT_EQ(port.name_of(::if_nametoindex("up0")), "up0");
     EXPECT_EQ(port.name_of(99999), std::nullopt);
     EXPECT_EQ(read_nics({"nosuch0"}).error().code, Errc::not_found);
+}
+
+TEST_F(NicPortTest, a_device_that_is_down_is_not_one_without_a_setting) {
+    balancer.run("ip link set up0 down");
+    for (const char* setting : {"rings", "hash udp4", "affinity 0"}) {
+        const auto read = port.read("up0", setting);
+        ASSERT_FALSE(read) << setting;
+        EXPECT_EQ(read.error().code, Errc::unreachable) << setting;
+        EXPECT_EQ(read.error().what, "up0 does not say while it is down");
+    }
+    EXPECT_EQ(port.read("up0", "channels").value_or(""), kOne);
+
+    // As if it had been tuned while it was up.
+    TuningLog record = log();
+    ASSERT_TRUE(
+        record.begin({"up0", ::if_nametoindex("up0"), "affinity 0", "0-1", "0", ""}).has_value());
+    EXPECT_EQ(undo_tuning(port, record, false)->front().end, TuningEnd::failed);
+    EXPECT_EQ(record.settings().size(), 1u);
+    balancer.run("ip link set up0 up");
+    EXPECT_EQ(undo_tuning(port, record, false)->front().end, TuningEnd::gone);
+    EXPECT_TRUE(record.settings().empty());
 }
 
 TEST_F(NicPortTest, queues_do_not_change_once_xdp_is_attached) {

@@ -27,8 +27,9 @@ class FakePort : public NicPort {
     Result<std::string> read(const std::string& interface, const std::string& setting) override {
         const auto nic = nics.find(interface);
         if (nic == nics.end()) return fail(Errc::not_found, "no " + interface);
+        if (unread.contains(setting)) return fail(unread.at(setting), setting + ": not read");
         const auto value = nic->second.find(setting);
-        if (value == nic->second.end()) return fail(Errc::not_found, "no " + setting);
+        if (value == nic->second.end()) return fail(Errc::unsupported, "no " + setting);
         return value->second;
     }
     Result<void> write(const std::string& interface, const std::string& setting,
@@ -51,6 +52,7 @@ class FakePort : public NicPort {
     std::map<std::string, Values> nics;
     std::map<std::uint32_t, std::string> names;
     std::map<std::string, std::string> refused, halfway;
+    std::map<std::string, Errc> unread;
     std::function<void()> on_write;
     Texts writes;
     bool is_attached = false;
@@ -172,6 +174,80 @@ TEST_F(Tuned, a_needed_step_that_fails_takes_its_interface_back_and_no_other) {
     EXPECT_EQ(port.nics["eth0"], before.at("eth0"));
 }
 
+TEST_F(Tuned, a_run_that_fails_takes_back_nothing_of_an_earlier_one) {
+    const auto before = port.nics;
+    TuningPlan first = plan();
+    first.steps = {step("channels", "combined 4", true), step("rings", "rx 1024 tx 1024")};
+    apply({first});
+    const auto tuned = port.nics;
+    // Now with traffic, and without leave to reset the link.
+    port.is_attached = true;
+    port.refused = {{"feature rx-lro", ""}};
+    port.writes.clear();
+    EXPECT_EQ(apply({plan()}),
+              Texts{"eth0 feature rx-lro failed on -> off: feature rx-lro: refused"});
+    EXPECT_EQ(port.nics, tuned);
+    EXPECT_EQ(port.writes, Texts{"eth0 feature rx-lro = off"});
+    EXPECT_EQ(undo(true), (Texts{"eth0 rings undone rx 1024 tx 1024 -> rx 256 tx 256",
+                                 "eth0 channels undone combined 4 -> combined 1"}));
+    EXPECT_EQ(port.nics, before);
+}
+
+TEST_F(Tuned, a_setting_of_two_runs_goes_back_by_one_run_at_a_time) {
+    const auto before = port.nics;
+    apply({plan()});
+    const std::string record = read_whole_file(file()).value_or("");
+    const auto tuned = port.nics;
+    TuningPlan other = plan();
+    other.steps = {step("rings", "rx 4096 tx 4096"), step("channels", "combined 8", true)};
+    port.refused = {{"channels", ""}};
+    EXPECT_EQ(apply({other}),
+              (Texts{"eth0 rings made rx 1024 tx 1024 -> rx 4096 tx 4096",
+                     "eth0 channels failed combined 4 -> combined 8: channels: refused",
+                     "eth0 rings undone rx 4096 tx 4096 -> rx 1024 tx 1024"}));
+    EXPECT_EQ(port.nics, tuned);
+    EXPECT_EQ(read_whole_file(file()).value_or(""), record) << "also of what was refused";
+    port.refused.clear();
+    undo();
+    EXPECT_EQ(port.nics, before);
+}
+
+TEST_F(Tuned, a_run_that_fails_resets_no_link_that_it_may_not) {
+    TuningPlan planned = plan();
+    planned.steps = {step("rings", "rx 1024 tx 1024"), step("affinity 0", "0"),
+                     step("channels", "combined 4", true)};
+    port.refused = {{"channels", ""}};
+    // The daemon attaches between planning and failing.
+    port.on_write = [this] { port.is_attached = true; };
+    EXPECT_EQ(apply({planned}).back(),
+              "eth0 rings postponed rx 1024 tx 1024 -> rx 256 tx 256: it resets the link while XDP "
+              "handles packets: --allow-reset");
+    EXPECT_EQ(port.nics["eth0"]["rings"], "rx 1024 tx 1024");
+    EXPECT_EQ(port.nics["eth0"]["affinity 0"], "0-3");
+    EXPECT_EQ(undo(true), Texts{"eth0 rings undone rx 1024 tx 1024 -> rx 256 tx 256"});
+    planned.allow_reset = true;
+    EXPECT_EQ(apply({planned}).back(), "eth0 rings undone rx 1024 tx 1024 -> rx 256 tx 256");
+    EXPECT_FALSE(fs::exists(file()));
+}
+
+TEST_F(Tuned, killed_while_it_takes_back_the_first_run_can_still_be_undone) {
+    const auto before = port.nics;
+    apply({plan()});
+    TuningPlan other = plan();
+    other.steps = {step("rings", "rx 4096 tx 4096"), step("channels", "combined 8", true)};
+    port.refused = {{"channels", ""}};
+    std::vector<std::string> records;
+    port.on_write = [&] { records.push_back(read_whole_file(file()).value_or("")); };
+    apply({other});
+    port.on_write = nullptr;
+    port.refused.clear();
+    ASSERT_EQ(records.size(), 3u);
+    // Right after the last write, which put the first run's rings back.
+    ASSERT_TRUE(write_file(file(), records.back()).has_value());
+    undo();
+    EXPECT_EQ(port.nics, before);
+}
+
 TEST_F(Tuned, a_step_that_is_not_needed_is_left_out) {
     port.refused = {{"affinity 0", ""}};
     port.nics["eth0"].erase("rings");
@@ -248,6 +324,33 @@ TEST_F(Tuned, what_cannot_be_put_back_stays_recorded_and_stops_nobody) {
     EXPECT_EQ(port.nics["eth0"]["feature rx-lro"], "on");
     port.refused.clear();
     EXPECT_EQ(undo(), Texts{"eth0 channels undone combined 4 -> combined 1"});
+}
+
+TEST_F(Tuned, what_cannot_be_read_stays_recorded_and_untouched) {
+    const auto before = port.nics;
+    for (const Errc code : {Errc::conflict, Errc::not_found, Errc::denied, Errc::unreachable,
+                            Errc::limit, Errc::system}) {
+        SCOPED_TRACE(static_cast<int>(code));
+        apply({plan()});
+        port.unread = {{"affinity 0", code}, {"rings", code}};
+        EXPECT_EQ(undo(), (Texts{"eth0 affinity 0 failed 0 -> 0-3: affinity 0: not read",
+                                 "eth0 rings failed rx 1024 tx 1024 -> rx 256 tx 256: rings: not "
+                                 "read",
+                                 "eth0 channels undone combined 4 -> combined 1",
+                                 "eth0 feature rx-lro undone off -> on"}));
+        EXPECT_EQ(port.nics["eth0"]["rings"], "rx 1024 tx 1024");
+        port.unread.clear();
+        EXPECT_EQ(undo().size(), 2u);
+        EXPECT_EQ(port.nics, before);
+    }
+}
+
+TEST_F(Tuned, what_a_device_has_no_more_is_gone) {
+    apply({plan()});
+    port.nics["eth0"].erase("affinity 0");
+    EXPECT_EQ(undo().front(),
+              "eth0 affinity 0 gone 0 -> 0-3: the device has no such setting any more");
+    EXPECT_FALSE(fs::exists(file()));
 }
 
 TEST_F(Tuned, undoing_does_not_reset_the_link_under_traffic_unless_allowed) {

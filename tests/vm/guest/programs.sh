@@ -26,7 +26,7 @@ while IFS=$'\t' read -r kind name folder command; do
         continue
     fi
     started=$SECONDS
-    (cd "$folder" && eval "exec timeout 600 $command") >/tmp/output 2>&1 </dev/null
+    (cd "$folder" && eval "exec timeout 3000 $command") >/tmp/output 2>&1 </dev/null
     code=$?
     verdict $code "$name" $((SECONDS - started))
     [ $code -eq 0 ] || tail -n 60 /tmp/output
