@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -156,6 +157,26 @@ class KeptEvents {
     observe::EventLog log_;
 };
 
+/// Other threads have something for the loop's: however often they say so, it looks once.
+class Wake {
+ public:
+    explicit Wake(api::Loop& loop) : loop_(loop) {}
+    /// Before the loop runs.
+    void set(api::Loop::Handler handler) { handler_ = std::move(handler); }
+    void call() {
+        if (is_called_.exchange(true)) return;
+        loop_.post([this] {
+            is_called_ = false;
+            if (handler_) handler_();
+        });
+    }
+
+ private:
+    api::Loop& loop_;
+    api::Loop::Handler handler_;
+    std::atomic<bool> is_called_ = false;
+};
+
 Result<void> run(const Options& options) {
     const KeptEvents events;
     log_event(LogLevel::info, "daemon.starting",
@@ -163,7 +184,10 @@ Result<void> run(const Options& options) {
     const auto loop = SLC_TRY(api::Loop::open(), "start");
     control::Controller::Options node_options = controller_options(options);
     node_options.events = &events.log();
+    Wake wake(*loop);
+    node_options.wake = [&wake] { wake.call(); };
     const auto controller = SLC_TRY(control::Controller::open(std::move(node_options)), "start");
+    wake.set([&controller] { controller->on_wake(); });
     Node node(*controller);
     api::ServerOptions server_options;
     server_options.socket_path = options.socket;

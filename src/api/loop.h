@@ -5,7 +5,7 @@
 /// connections of api/server.h. Boost.Asio underneath, and not in any header.
 ///
 /// Handlers run one at a time, on the thread that called run(), so what they share needs no lock.
-/// They must not throw.
+/// They must not throw. All but post() belong to that thread.
 
 #include <chrono>
 #include <functional>
@@ -30,7 +30,7 @@ class Loop {
     Result<void> on_readable(int fd, Handler handler);
     /// Every `period`, first after one of them. A late turn is not made up for.
     void every(std::chrono::milliseconds period, Handler handler);
-    /// Once, as soon as the running handler has returned.
+    /// Once, as soon as the running handler has returned. From any thread.
     void post(Handler handler);
 
     /// Until stop().

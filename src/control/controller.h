@@ -82,6 +82,9 @@ class Controller : public NodeView, public Configurations, public Observation {
         std::size_t metrics_series = 0;  ///< Of a page of /metrics, at most; 0: kMaxSeries.
         /// Called between the parts of a change that may take seconds: the process is alive.
         std::function<void()> alive;
+        /// Called by threads that have something for on_wake(); must not block. Without it the next
+        /// tick finds what they have.
+        std::function<void()> wake;
         /// The clock of confirmations; the system's when nothing is set.
         std::function<history::WallTime()> wall_clock;
         /// What events() shows; nobody's when null.
@@ -101,6 +104,8 @@ class Controller : public NodeView, public Configurations, public Observation {
     [[nodiscard]] int network_fd() const { return network_->fd(); }
     void on_network();
     void on_tick();
+    /// What other threads have found out: health, announcements.
+    void on_wake();
     /// Every kChangeTick: changes in progress move on, and the flow table is swept for some
     /// milliseconds.
     void on_change_tick();
