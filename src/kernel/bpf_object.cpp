@@ -17,6 +17,8 @@
 #include "agent_v4.skel.h"
 #include "lb_v3.skel.h"
 #include "lb_v4.skel.h"
+#include "probe_v3.skel.h"
+#include "probe_v4.skel.h"
 #include "root_canary_v3.skel.h"
 #include "root_canary_v4.skel.h"
 #include "root_v3.skel.h"
@@ -49,6 +51,9 @@ Bytes bytes_of(ObjectName name, InstructionSet isa) {
         case ObjectName::agent:
             out.data = v4 ? agent_v4__elf_bytes(&out.size) : agent_v3__elf_bytes(&out.size);
             break;
+        case ObjectName::probe:
+            out.data = v4 ? probe_v4__elf_bytes(&out.size) : probe_v3__elf_bytes(&out.size);
+            break;
     }
     return out;
 }
@@ -63,6 +68,8 @@ const char* name_of(ObjectName name) {
             return "lb";
         case ObjectName::agent:
             return "agent";
+        case ObjectName::probe:
+            return "probe";
     }
     return "?";
 }

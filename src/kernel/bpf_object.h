@@ -23,7 +23,7 @@ struct bpf_object;
 
 namespace sluice::kernel {
 
-enum class ObjectName { root, root_canary, balancer, agent };
+enum class ObjectName { root, root_canary, balancer, agent, probe };
 
 struct ProgramInfo {
     std::string name;

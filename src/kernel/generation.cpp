@@ -363,6 +363,12 @@ Result<void> Generation::set_cell(std::uint32_t member, std::uint32_t variant,
     return {};
 }
 
+const slc_template* Generation::header(std::uint32_t member, std::uint32_t variant) const {
+    if (member >= members_.size() || variant >= SLC_VARIANTS) return nullptr;
+    const slc_u32 cell = members_[member].cell[variant];
+    return cell != 0 && cell < templates_.size() ? &templates_[cell] : nullptr;
+}
+
 void Generation::set_local(std::uint32_t member, bool local) {
     slc_u32& flags = members_[member].flags;
     publish(flags, local ? flags | SLC_MEMBER_LOCAL : flags & ~SLC_MEMBER_LOCAL);

@@ -78,6 +78,9 @@ class Generation : public Pinnable {
     /// then the member's index moves to it. A null template makes the member unresolved.
     /// Errors: limit when no cell is free (call reclaim() and try again).
     Result<void> set_cell(std::uint32_t member, std::uint32_t variant, const slc_template* header);
+    /// As packets find it; null where the member is not resolved. Good until set_cell() of another
+    /// template and reclaim().
+    [[nodiscard]] const slc_template* header(std::uint32_t member, std::uint32_t variant) const;
     void set_local(std::uint32_t member, bool local);
     /// What is remembered for a member that is down is void.
     void set_down(std::uint32_t member, bool down);
