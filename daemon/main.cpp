@@ -61,6 +61,9 @@ class Node : public control::NodeView {
     Result<control::FlowAnswer> flow(const control::FlowTuple& tuple) override {
         return controller_.flow(tuple);
     }
+    Result<control::HealthStatus> health(const control::HealthQuery& query) override {
+        return controller_.health(query);
+    }
     control::MapsStatus maps() override { return controller_.maps(); }
     control::Observation& observation() override { return controller_; }
     const observe::EventLog& events() override { return controller_.events(); }

@@ -5,10 +5,24 @@
 #include <atomic>
 #include <utility>
 
+#include "config/rules.h"
+
 namespace sluice::control {
 namespace {
 
 using RingKey = std::pair<std::size_t, config::Balance>;
+
+/// Groups that may stand in for this one, nearest first.
+std::vector<std::size_t> fallbacks_of(const config::Config& config, std::size_t group) {
+    std::vector<std::size_t> out;
+    while (out.size() < config::kMaxFallbacks && !config.groups[group].health.fallback.empty()) {
+        const auto next = plan::group_named(config, config.groups[group].health.fallback);
+        if (!next || std::find(out.begin(), out.end(), *next) != out.end()) break;
+        group = *next;
+        out.push_back(group);
+    }
+    return out;
+}
 
 /// The longest window of the services on each ring. A tick more than the lifetime: an entry that is
 /// made in the last moment lives that much longer too.
@@ -79,6 +93,8 @@ Changes::Changes(const Scene& scene, plan::Instant now, const Changes* before,
     for (std::size_t i = 0; i < scene.image.ring_list.size(); ++i) {
         const plan::ImageRing& ring = scene.image.ring_list[i];
         by_group_[ring.group].push_back(i);
+        for (const std::size_t other : fallbacks_of(scene.config, ring.group))
+            by_group_[other].push_back(i);
         const auto found = continued.find({scene.config.groups[ring.group].name, ring.balance});
         const auto slots = slots_of(scene.generation, ring);
         const auto& times = times_.at({ring.group, ring.balance});
@@ -93,10 +109,22 @@ bool Changes::is_dead(const config::Group& group, const config::Backend& effecti
     return plan::ring_role(group, effective) == plan::RingRole::replaced;
 }
 
+void Changes::add_dead(const Scene& scene, std::size_t number,
+                       std::vector<std::uint32_t>& dead) const {
+    const config::Group& group = scene.config.groups[number];
+    for (std::size_t b = 0; b < group.backends.size(); ++b)
+        if (is_dead(group, plan::effective(group, group.backends[b], scene.overrides)))
+            dead.push_back(members_[number][b]);
+}
+
+/// Of a group also the rings in which it may stand in for another.
 void Changes::aim(const Scene& scene, plan::Instant now, std::optional<std::size_t> group) {
+    const auto* only = group ? &rings_of(*group) : nullptr;
     for (std::size_t i = 0; i < rings_.size(); ++i) {
         const plan::ImageRing& ring = scene.image.ring_list[i];
-        if (ring.empty || (group && ring.group != *group)) continue;
+        if (ring.empty ||
+            (only != nullptr && std::find(only->begin(), only->end(), i) == only->end()))
+            continue;
         aim_ring(scene, i, plan::ring_owners(scene.config, scene.ids, scene.overrides, ring), now);
     }
 }
@@ -120,9 +148,8 @@ void Changes::aim_ring(const Scene& scene, std::size_t index,
     const std::size_t number = scene.image.ring_list[index].group;
     const config::Group& group = scene.config.groups[number];
     std::vector<std::uint32_t> dead;
-    for (std::size_t b = 0; b < group.backends.size(); ++b)
-        if (is_dead(group, plan::effective(group, group.backends[b], scene.overrides)))
-            dead.push_back(members_[number][b]);
+    add_dead(scene, number, dead);
+    for (const std::size_t other : fallbacks_of(scene.config, number)) add_dead(scene, other, dead);
     std::sort(dead.begin(), dead.end());
     note_owners(index, owners);
     rings_[index].aim(

@@ -63,7 +63,8 @@ class Changes {
     [[nodiscard]] const plan::RingTransition& ring(std::size_t index) const {
         return rings_[index];
     }
-    /// Indexes of a group's rings.
+    /// Indexes of the rings in which members of a group may be: its own, and those of groups that
+    /// fall back on it.
     [[nodiscard]] const std::vector<std::size_t>& rings_of(std::size_t group) const;
     [[nodiscard]] bool settled() const;
     [[nodiscard]] plan::TransitionCounts counts_of(std::size_t group, std::uint32_t member,
@@ -81,6 +82,7 @@ class Changes {
  private:
     void aim_ring(const Scene& scene, std::size_t index, const std::vector<std::uint32_t>& owners,
                   plan::Instant now);
+    void add_dead(const Scene& scene, std::size_t group, std::vector<std::uint32_t>& dead) const;
     void note_owners(std::size_t ring, const std::vector<std::uint32_t>& owners);
     void shrink(const Scene& scene, std::size_t index);
 

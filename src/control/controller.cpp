@@ -36,7 +36,9 @@ bool is_reached(plan::HopState state) {
 
 Controller::Controller(Options options, std::unique_ptr<kernel::NetworkPort> network,
                        kernel::InstructionSet isa)
-    : options_(std::move(options)), network_(std::move(network)), isa_(isa) {}
+    : options_(std::move(options)), network_(std::move(network)), isa_(isa), health_([this] {
+          if (options_.wake) options_.wake();
+      }) {}
 
 Controller::~Controller() {
     stop_capture("sluiced stops");
@@ -58,6 +60,7 @@ Result<void> Controller::open_instance(const std::string& node) {
     SLC_CHECK(make_directory(options_.state_dir), "state directory");
     if (instance_) return {};
     overrides_ = SLC_TRY(OverrideStore::load(options_.state_dir + "/overrides.json"), "instance");
+    SLC_CHECK(load_health(), "instance");
     instance_ = SLC_TRY(kernel::Instance::open(options_.bpffs, node, isa_), "instance");
     return {};
 }
@@ -170,6 +173,8 @@ void Controller::on_tick() {
     follow_addresses();
     expire_overrides();
     settle_flow_table();
+    take_health();
+    save_health();
     live_->generation->reclaim();
     if (canary_) canary_->loaded.generation->reclaim();
     const std::set<IpAddress> again = std::exchange(live_->unwritten, {});

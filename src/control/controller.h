@@ -13,7 +13,7 @@
 /// Not thread-safe: one event loop owns it. One class in several files: controller.cpp (life, next
 /// hops, interfaces), _apply (from a text to a change in effect), _start, _undo (confirmations,
 /// rollbacks, history), _proof, _canary, _changes (what goes on by itself), _flows, _tables,
-/// _status.
+/// _health (checks, and what they mean), _status.
 
 #include <chrono>
 #include <cstdint>
@@ -31,6 +31,7 @@
 #include "control/configurations.h"
 #include "control/counter_ledger.h"
 #include "control/flow_sweep.h"
+#include "control/health_watch.h"
 #include "control/in_place.h"
 #include "control/kept_counters.h"
 #include "control/loaded.h"
@@ -119,6 +120,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     Result<FlowPage> flows(const FlowQuery& query, FlowAction action,
                            std::uint64_t cursor) override;
     Result<FlowAnswer> flow(const FlowTuple& tuple) override;
+    Result<HealthStatus> health(const HealthQuery& query) override;
     MapsStatus maps() override;
     MetricsSource metrics() override;
     Result<node::LossCounts> losses() override;
@@ -326,6 +328,17 @@ class Controller : public NodeView, public Configurations, public Observation {
     Result<std::size_t> find_group(const std::string& owner) const;
     Result<std::size_t> find_member(const std::string& owner, const IpAddress& address) const;
 
+    // controller_health.cpp
+    /// States and weights as operators and health want them, together.
+    [[nodiscard]] const plan::Overrides& overrides() const { return merged_; }
+    void merge_overrides();
+    void follow_health();
+    void take_health();
+    void describe_health(const std::string& member, BackendStatus& out) const;
+    void enforce_health(const HealthWatch::Groups& changed);
+    Result<void> load_health();
+    void save_health();
+
     // controller_flows.cpp
     FlowPage walk_flows(const FlowFilter& filter, FlowAction action, std::uint64_t cursor);
     bool matches(const FlowFilter& filter, std::uint64_t entry, std::uint32_t tick,
@@ -404,8 +417,12 @@ class Controller : public NodeView, public Configurations, public Observation {
     std::set<std::string> lost_interfaces_;  ///< Of those in force, that are gone.
     std::shared_ptr<LiveCapture> capture_;   ///< The one under way.
     std::shared_ptr<const observe::Names> names_;
-    NamesKey names_key_;  ///< What `names_` was made of.
-    OverrideStore overrides_;
+    NamesKey names_key_;       ///< What `names_` was made of.
+    OverrideStore overrides_;  ///< The operators'.
+    HealthWatch health_;
+    plan::Overrides merged_;           ///< Both.
+    std::set<std::string> kept_down_;  ///< As health.json says.
+    bool health_failed_ = false;       ///< That it cannot be written was said.
     FlowSweep sweep_;
     TableReader tables_;
     kernel::TalkerHistory talkers_;

@@ -137,7 +137,7 @@ plan::Running Controller::running() const {
     out.config = &live_->config;
     out.image = &live_->image;
     out.ids = &live_->ids;
-    out.overrides = overrides_.overrides();
+    out.overrides = overrides();
     const auto& generation = *live_->generation;
     const auto room = static_cast<std::uint32_t>(generation.members().size());
     const std::uint32_t used = live_->ids.members.highest() + 1;
@@ -317,7 +317,7 @@ Result<void> Controller::compile(Loaded& next) {
     options.local_addresses = network_->local_addresses();
     next.address_revision = network_->revision().addresses;
     options.frag_buckets = state_->frag_buckets();
-    options.overrides = overrides_.overrides();
+    options.overrides = overrides();
     options.flows = state_->flows().current().geometry;
     plan::retain(next.config, next.before, options);
     if (live_) next.retired_ids = retired_ids_of(*live_, options.retired);
@@ -345,7 +345,7 @@ Result<void> Controller::load_next(Loaded& next, bool is_canary) {
     auto generation = kernel::Generation::load(next.image, *state_, load);
     if (options_.verbose) std::fputs(log.c_str(), stderr);
     next.generation = SLC_TRY(std::move(generation), "generation");
-    mark_dead(next, live_ ? &*live_ : nullptr, overrides_.overrides());
+    mark_dead(next, live_ ? &*live_ : nullptr, overrides());
     std::set<IpAddress> both = next.watched();
     if (live_) both.merge(live_->watched());
     network_->watch(both);
@@ -438,7 +438,7 @@ Result<void> Controller::carry_out(Candidate& candidate, std::uint32_t number) {
     SLC_CHECK(keep_meta(next), "keep");
     next.address_revision = live_->address_revision;
     std::set<std::string> former = live_->member_names();
-    commit(*live_, std::move(*candidate.aside), overrides_.overrides(), now());
+    commit(*live_, std::move(*candidate.aside), overrides(), now());
     effect_ = Clock::now();
     hand_over_counts(live_->ids);
     candidate.aside.reset();
@@ -447,6 +447,7 @@ Result<void> Controller::carry_out(Candidate& candidate, std::uint32_t number) {
     forget_orders();
     trim_retained();
     watch_all();
+    follow_health();
     return {};
 }
 
@@ -470,13 +471,14 @@ Result<void> Controller::make_live(Loaded& next) {
     if (live_) retain_live();
     live_ = std::move(next);
     live_->since = now();
-    live_->changes->aim_at(live_->scene(overrides_.overrides()), live_->wanted, now());
+    live_->changes->aim_at(live_->scene(overrides()), live_->wanted, now());
     live_->wanted = {};
     live_->before = {};
     forget_orders();
     trim_retained();
     if (first) resume_deadlines();
     watch_all();
+    follow_health();
     follow_rows();
     return {};
 }

@@ -87,12 +87,11 @@ Result<ApplyReport> Controller::begin_canary(Candidate candidate, const ApplyReq
         kernel::CanaryTraffic traffic;
         traffic.interfaces = request.canary->interfaces;
         if (traffic.interfaces.empty()) traffic.share = request.canary->share;
-        next.changes.emplace(next.scene(overrides_.overrides()), now(), &*live_->changes,
-                             next.before);
+        next.changes.emplace(next.scene(overrides()), now(), &*live_->changes, next.before);
         next.changes->hold_open();
         take_over_refusals(next, *live_);
         take_over_accounts(next, *live_);
-        next.changes->aim_at(next.scene(overrides_.overrides()), next.wanted, now());
+        next.changes->aim_at(next.scene(overrides()), next.wanted, now());
         // What was counted while its programs were verified is not its time.
         SLC_CHECK(state_->open_canary(live_->generation->map_fd("slc_reason_counters")), "count");
         auto begun = instance_->begin_canary(*next.generation, traffic);
@@ -113,6 +112,7 @@ Result<ApplyReport> Controller::begin_canary(Candidate candidate, const ApplyReq
     canary_ = std::move(running);
     sweep_.keep_unknown(true);
     watch_all();
+    follow_health();
     note_finish(*number, history::Outcome::canary, "program");
     out.plan = std::move(candidate.report);
     out.generation = *number;
@@ -141,6 +141,7 @@ Result<void> Controller::join_ids(Loaded& next) const {
 Result<void> Controller::admit_members(const Loaded& from) {
     std::map<std::string, std::size_t> groups;
     std::vector<std::uint32_t> variants(live_->config.groups.size());
+    const plan::Fallbacks fallbacks(live_->config);
     for (std::size_t g = 0; g < live_->config.groups.size(); ++g)
         groups.emplace(live_->config.groups[g].name, g);
     for (const auto& member : live_->image.members) variants[member.group] |= member.variants;
@@ -154,6 +155,7 @@ Result<void> Controller::admit_members(const Loaded& from) {
         plan::ImageMember guest = member;
         guest.group = group->second;
         guest.backend = plan::kRetired;
+        guest.family = fallbacks.last_of(guest.group);
         guest.variants = variants[guest.group] != 0 ? variants[guest.group] : member.variants;
         SLC_CHECK(live_->generation->set_member(guest.id, plan::member_record(guest)),
                   member.address.text());
@@ -171,7 +173,7 @@ Result<void> Controller::admit_members(const Loaded& from) {
 void Controller::step_canary(plan::Instant at) {
     if (!canary_) return;
     Loaded& loaded = canary_->loaded;
-    loaded.changes->step(loaded.scene(overrides_.overrides()), at);
+    loaded.changes->step(loaded.scene(overrides()), at);
     // Flows are counted once, by what the generation in force knows of groups.
     const auto accounts = live_->generation->accounts();
     for (std::size_t g = 0; g < loaded.config.groups.size(); ++g)
@@ -246,6 +248,7 @@ Result<void> Controller::withdraw() {
     drop_generation(pinned);
     sweep_.restart();
     watch_all();
+    follow_health();
     note_finish(number, history::Outcome::withdrawn, {});
     return {};
 }
@@ -269,14 +272,15 @@ Result<void> Controller::promote() {
     next.attachments = live_->attachments;
     next.since = now();
     // From what the slots say now: every window begins anew, for all.
-    next.changes.emplace(next.scene(overrides_.overrides()), now(), nullptr, plan::LiveRings{});
-    next.changes->aim(next.scene(overrides_.overrides()), now());
+    next.changes.emplace(next.scene(overrides()), now(), nullptr, plan::LiveRings{});
+    next.changes->aim(next.scene(overrides()), now());
     retain_live();
     live_ = std::move(next);
     sweep_.restart();
     trim_retained();
     forget_orders();
     watch_all();
+    follow_health();
     note_finish(number, history::Outcome::in_force, "program");
     return {};
 }
@@ -298,7 +302,7 @@ void Controller::aim_canary(const std::string& group) {
     Loaded& loaded = canary_->loaded;
     for (std::size_t g = 0; g < loaded.config.groups.size(); ++g)
         if (group.empty() || loaded.config.groups[g].name == group)
-            loaded.changes->aim(loaded.scene(overrides_.overrides()), now(), g);
+            loaded.changes->aim(loaded.scene(overrides()), now(), g);
 }
 
 }  // namespace sluice::control

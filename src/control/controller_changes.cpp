@@ -105,8 +105,8 @@ std::set<std::uint32_t> Controller::remembered_members() const {
 
 /// After the swap, while the generation before is still there.
 void Controller::take_over_changes(Loaded& next) {
-    next.changes.emplace(next.scene(overrides_.overrides()), now(),
-                         live_ ? &*live_->changes : nullptr, next.before);
+    next.changes.emplace(next.scene(overrides()), now(), live_ ? &*live_->changes : nullptr,
+                         next.before);
     sweep_.restart();
     if (!live_) return;
     take_over_refusals(next, *live_);
@@ -116,8 +116,9 @@ void Controller::take_over_changes(Loaded& next) {
 void Controller::on_change_tick() {
     if (!live_) return;
     const plan::Instant at = now();
+    enforce_health(health_.tick(HealthWatch::Time::clock::now()));
     const bool was_settled = live_->changes->settled();
-    live_->changes->step(live_->scene(overrides_.overrides()), at);
+    live_->changes->step(live_->scene(overrides()), at);
     step_canary(at);
     sweep(at);
     if (!was_settled && live_->changes->settled())
@@ -130,7 +131,7 @@ void Controller::sweep(plan::Instant at) {
     if (swept_at_.count() != 0 && at < swept_at_ + (busy ? kBusyPause : kIdlePause)) return;
     const auto start = std::chrono::steady_clock::now();
     do {
-        if (sweep_.step(state_->flows(), live_->scene(overrides_.overrides()), *live_->changes,
+        if (sweep_.step(state_->flows(), live_->scene(overrides()), *live_->changes,
                         live_->lifetimes, at, kBucketsAtOnce)) {
             swept_at_ = at;
             retire_members();
@@ -193,6 +194,8 @@ void Controller::settle_flow_table() {
 
 void Controller::expire_overrides() {
     if (!overrides_.expire(std::chrono::system_clock::now())) return;
+    (void)health_.reconsider(overrides_.overrides(), HealthWatch::Time::clock::now());
+    merge_overrides();
     aim();
     auto saved = overrides_.save();
     log_event(saved ? LogLevel::info : LogLevel::error, "backend.override_ended",
@@ -226,6 +229,7 @@ void Controller::forget_orders() {
         if (!members.contains(member)) gone.push_back(member);
     if (gone.empty()) return;
     for (const auto& member : gone) (void)overrides_.reset(member);
+    merge_overrides();
     auto saved = overrides_.save();
     log_event(
         saved ? LogLevel::info : LogLevel::error, "backend.override_ended",
@@ -272,15 +276,14 @@ void Controller::aim(std::optional<std::size_t> only) {
     for (const auto& member : live_->image.members) {
         if (member.backend == plan::kRetired || (only && member.group != *only)) continue;
         const auto& group = live_->config.groups[member.group];
-        const auto backend =
-            plan::effective(group, group.backends[member.backend], overrides_.overrides());
+        const auto backend = plan::effective(group, group.backends[member.backend], overrides());
         const bool was_down =
             (live_->generation->members()[member.id].flags & SLC_MEMBER_DOWN) != 0;
         revived[member.id] = was_down && !Changes::is_dead(group, backend);
         any = any || revived[member.id];
     }
     if (any) forget_flows(revived);
-    live_->changes->aim(live_->scene(overrides_.overrides()), now(), only);
+    live_->changes->aim(live_->scene(overrides()), now(), only);
     aim_canary(only ? live_->config.groups[*only].name : std::string());
 }
 
@@ -321,7 +324,9 @@ Result<BackendStatus> Controller::order(const BackendOrder& order) {
     if (changes) overrides_.set(name, {order.state, order.weight}, until);
     // In effect first: a failed backend must not wait for a disk.
     const plan::Instant at = now();
-    aim(member.group);
+    auto changed = health_.reconsider(overrides_.overrides(), HealthWatch::Time::clock::now());
+    changed.insert(live_->config.groups[member.group].name);
+    enforce_health(changed);
     // Only where this member is concerned: a ring may move slots between others, too.
     if (order.deadline && order.deadline->count() > 0) {
         live_->changes->limit(member.group, member.id, at + *order.deadline);

@@ -84,6 +84,7 @@ Result<BackendStatus> Controller::backend(const std::string& owner, const IpAddr
             out.services.push_back(service.name);
     std::uint64_t owned = 0, all = 0;
     for (const std::size_t i : live_->changes->rings_of(member.group)) {
+        if (live_->image.ring_list[i].group != member.group) continue;
         const auto slots = live_->changes->ring(i).slots();
         all += slots.size();
         owned += static_cast<std::uint64_t>(std::count_if(
@@ -230,7 +231,7 @@ void Controller::explain_flow(const FlowTuple& tuple, const config::Service& ser
         return;
     }
     const FlowExplanation found =
-        control::explain_flow(live_->scene(overrides_.overrides()), *state_, service, id, tuple);
+        control::explain_flow(live_->scene(overrides()), *state_, service, id, tuple);
     out.hash = found.hash;
     out.ring_slots = 1u << ring.log2;
     out.slot = found.slot;

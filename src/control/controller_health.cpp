@@ -1,11 +1,127 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The half of the controller that follows the health of backends.
+/// The half of the controller that follows the health of backends: what is watched, what comes of
+/// what was found, and what of it a restart must not forget.
 
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/file.h"
+#include "base/log.h"
 #include "control/controller.h"
+#include "sluice/probe.h"
 
 namespace sluice::control {
+namespace {
 
-void Controller::on_wake() {}
+using Json = nlohmann::json;
+
+constexpr std::uint32_t kSchemaVersion = 1;
+
+HealthWatch::Time steady_now() {
+    return HealthWatch::Time::clock::now();
+}
+
+}  // namespace
+
+void Controller::on_wake() {
+    if (live_) take_health();
+}
+
+/// Operators say what shall be, health what can be: who failed is down, for whoever wants it in.
+void Controller::merge_overrides() {
+    merged_ = overrides_.overrides();
+    for (const auto& [name, found] : health_.overrides()) {
+        plan::Override& into = merged_[name];
+        if (found.state) into.state = found.state;
+        into.part = found.part;
+        into.fall_back = found.fall_back;
+    }
+}
+
+/// What is watched follows what is in force, and a canary.
+void Controller::follow_health() {
+    std::vector<const config::Config*> configs;
+    if (live_) configs.push_back(&live_->config);
+    if (canary_) configs.push_back(&canary_->loaded.config);
+    const MarkOf mark_of = [this](const std::string& member) -> std::uint32_t {
+        const std::uint32_t id = live_->ids.members.find(member);
+        return id == 0 ? 0 : SLC_PROBE_MARK | id;
+    };
+    enforce_health(health_.follow(configs, overrides_.overrides(), mark_of, steady_now()));
+}
+
+void Controller::take_health() {
+    enforce_health(health_.take(steady_now()));
+}
+
+/// By the entry road: a failed backend leaves its slots at once, one that came back is a planned
+/// change.
+void Controller::enforce_health(const HealthWatch::Groups& changed) {
+    if (changed.empty()) return;
+    merge_overrides();
+    if (!live_ || !live_->changes) return;
+    for (std::size_t g = 0; g < live_->config.groups.size(); ++g)
+        if (changed.contains(live_->config.groups[g].name)) aim(g);
+    if (!canary_) return;
+    for (const auto& group : canary_->loaded.config.groups)
+        if (changed.contains(group.name) && !find_group(group.name)) aim_canary(group.name);
+}
+
+Result<HealthStatus> Controller::health(const HealthQuery& query) {
+    std::string group;
+    if (!query.owner.empty())
+        group = live_->config.groups[SLC_TRY(find_group(query.owner), "health")].name;
+    if (query.backend) SLC_CHECK(find_member(query.owner, *query.backend), "health");
+    take_health();
+    return health_.status(group, query.backend, query.history, steady_now());
+}
+
+void Controller::describe_health(const std::string& member, BackendStatus& out) const {
+    const auto found = merged_.find(member);
+    if (found != merged_.end()) out.part = found->second.part.value_or(plan::kWholePart);
+    const health::Judge* judge = health_.judge_of(member);
+    if (judge == nullptr) return;
+    out.health = health::word_of(judge->state());
+    if (judge->state() != health::State::up) out.health_why = judge->explanation();
+}
+
+// ---- over a restart ----
+
+/// Names only. What cannot be read is said, and nothing is taken for down.
+Result<void> Controller::load_health() {
+    const std::string path = options_.state_dir + "/health.json";
+    auto text = read_whole_file(path);
+    if (!text && text.error().code == Errc::not_found) return {};
+    if (!text) return fail(std::move(text).error());
+    const Json parsed = Json::parse(*text, nullptr, false);
+    const bool is_sound = parsed.is_object() &&
+                          parsed.value("schema_version", Json()) == kSchemaVersion &&
+                          parsed.contains("down") && parsed["down"].is_array();
+    if (!is_sound) {
+        log_event(LogLevel::error, "health.failed",
+                  {{"error", path + " is not what this version writes: nobody is taken for down"}});
+        return {};
+    }
+    for (const Json& member : parsed["down"])
+        if (member.is_string()) kept_down_.insert(member.get<std::string>());
+    health_.assume_down(kept_down_);
+    merge_overrides();
+    return {};
+}
+
+/// A second late at most; a daemon that starts from older news finds the rest out again.
+void Controller::save_health() {
+    std::set<std::string> down = health_.down();
+    if (down == kept_down_) return;
+    const Json whole{{"schema_version", kSchemaVersion}, {"down", down}};
+    auto saved = write_file(options_.state_dir + "/health.json", whole.dump(2) + "\n");
+    if (saved) kept_down_ = std::move(down);
+    if (!saved && !health_failed_)
+        log_event(LogLevel::error, "health.failed", {{"error", saved.error().what}});
+    health_failed_ = !saved;
+}
 
 }  // namespace sluice::control

@@ -340,9 +340,8 @@ void Controller::fill_service_metrics(MetricsSource& out) {
 void Controller::fill_backend_metrics(MetricsSource& out) {
     auto counters = state_->members();
     settle(ledger(), CellKind::member, live_->ids.members, counters);
-    std::map<std::uint32_t, plan::Override> overrides;
-    for (const auto& [name, what] : overrides_.overrides())
-        overrides[live_->ids.members.find(name)] = what;
+    std::map<std::uint32_t, plan::Override> by_id;
+    for (const auto& [name, what] : overrides()) by_id[live_->ids.members.find(name)] = what;
     const auto records = std::as_const(*live_->generation).members();
     const auto& remembered = sweep_.totals().by_member;
     Ready ready(live_->config.groups.size());
@@ -354,7 +353,7 @@ void Controller::fill_backend_metrics(MetricsSource& out) {
         in_force.weight = 0;
         if (member.backend != plan::kRetired) {
             in_force = live_->config.groups[member.group].backends[member.backend];
-            if (const auto what = overrides.find(member.id); what != overrides.end()) {
+            if (const auto what = by_id.find(member.id); what != by_id.end()) {
                 in_force.state = what->second.state.value_or(in_force.state);
                 in_force.weight = what->second.weight.value_or(in_force.weight);
             }
@@ -370,7 +369,8 @@ void Controller::fill_backend_metrics(MetricsSource& out) {
         entry.group = static_cast<std::uint32_t>(member.group);
         entry.address = member.address;
         entry.weight = in_force.weight;
-        entry.up = is_reached && (record.flags & SLC_MEMBER_DOWN) == 0;
+        entry.up = is_reached && (record.flags & SLC_MEMBER_DOWN) == 0 &&
+                   in_force.state != config::BackendState::down;
         if (member.id < remembered.size()) entry.remembered = remembered[member.id];
         if (member.id < counters.size()) entry.counts = counters[member.id];
         out.backends.push_back(entry);

@@ -159,7 +159,7 @@ Result<void> Controller::prove_code(const kernel::Generation& fresh) {
     resolve_all(twin, *live_, fresh);
     SLC_CHECK(twin.set_server_ids(live_->image.server_ids), "proof");
     std::vector<std::uint64_t> slots(fresh.slots().begin(), fresh.slots().end());
-    const Wanted wanted = wanted_of(*live_, overrides_.overrides());
+    const Wanted wanted = wanted_of(*live_, overrides());
     for (std::size_t i = 0; i < live_->image.ring_list.size(); ++i) {
         const auto& ring = live_->image.ring_list[i];
         if (ring.empty) continue;

@@ -288,15 +288,16 @@ Result<void> Controller::take_over_adopted(Loaded adopted, const Choice& choice)
     }
     state_->keep_fit();
     live_ = std::move(adopted);
-    live_->changes.emplace(live_->scene(overrides_.overrides()), now(), nullptr, live_->before);
+    live_->changes.emplace(live_->scene(overrides()), now(), nullptr, live_->before);
     live_->since = now();
-    live_->changes->aim_at(live_->scene(overrides_.overrides()), live_->wanted, now());
+    live_->changes->aim_at(live_->scene(overrides()), live_->wanted, now());
     live_->wanted = {};
     live_->before = {};
     detach_others(live_->config.node);
     forget_orders();
     resume_deadlines();
     watch_all();
+    follow_health();
     return {};
 }
 
@@ -400,8 +401,8 @@ void Controller::renew_code() {
         const Changes so_far = std::move(*live_->changes);
         plan::LiveRings rings =
             live_rings(live_->config, live_->image, live_->ids, *live_->generation);
-        live_->changes.emplace(live_->scene(overrides_.overrides()), now(), &so_far, rings);
-        live_->changes->aim(live_->scene(overrides_.overrides()), now());
+        live_->changes.emplace(live_->scene(overrides()), now(), &so_far, rings);
+        live_->changes->aim(live_->scene(overrides()), now());
         resume_deadlines();
         drop_generation(before);
         return {};
@@ -423,9 +424,8 @@ Result<void> Controller::take_back_canary() {
         for (const auto& ring : live_->image.ring_list)
             for (std::uint64_t& word : slots_of(*live_->generation, ring))
                 std::atomic_ref(word).fetch_or(SLC_SLOT_MARKED);
-        live_->changes.emplace(live_->scene(overrides_.overrides()), now(), nullptr,
-                               plan::LiveRings{});
-        live_->changes->aim(live_->scene(overrides_.overrides()), now());
+        live_->changes.emplace(live_->scene(overrides()), now(), nullptr, plan::LiveRings{});
+        live_->changes->aim(live_->scene(overrides()), now());
         sweep_.restart();
         SLC_CHECK(instance_->end_canary(), "end");
         (void)instance_->drop(found->number);

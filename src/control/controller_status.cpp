@@ -122,7 +122,7 @@ BackendStatus Controller::describe(const plan::ImageMember& member) const {
     out.state = config::BackendState::drain;
     if (!out.retired) {
         const auto& configured = group.backends[member.backend];
-        const auto in_force = plan::effective(group, configured, overrides_.overrides());
+        const auto in_force = plan::effective(group, configured, overrides());
         out.state = in_force.state;
         out.weight = in_force.weight;
         out.configured_state = configured.state;
@@ -135,6 +135,7 @@ BackendStatus Controller::describe(const plan::ImageMember& member) const {
                 std::max(std::chrono::seconds(1), std::chrono::duration_cast<std::chrono::seconds>(
                                                       *until - std::chrono::system_clock::now()));
     }
+    describe_health(plan::member_name(group.name, member.address), out);
     const auto& totals = sweep_.totals();
     if (member.id < totals.by_member.size()) out.remembered = totals.by_member[member.id];
     if (member.id < sweep_.cut().size()) out.cut = sweep_.cut()[member.id];
@@ -212,7 +213,7 @@ void Controller::fill_services(NodeStatus& out) const {
                 const auto hop = live_->hops.find(backend.address);
                 const bool l2_gateway = service.forward == config::Forward::l2 &&
                                         hop != live_->hops.end() && hop->second.via_gateway;
-                const auto in_force = plan::effective(group, backend, overrides_.overrides());
+                const auto in_force = plan::effective(group, backend, overrides());
                 entry.backends_ready += takes_traffic(in_force) && hop != live_->hops.end() &&
                                         reachable(hop->second) && !l2_gateway;
             }

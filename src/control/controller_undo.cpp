@@ -130,7 +130,7 @@ Result<ApplyReport> Controller::swap_back(std::uint32_t number, const ApplyReque
     out.plan.road = plan::Road::program;
     plan::LiveRings rings = SLC_TRY(rings_before(), "rings");
     const auto reconciled =
-        reconcile(target, *live_, std::move(rings), live_->ids, overrides_.overrides(), *network_);
+        reconcile(target, *live_, std::move(rings), live_->ids, overrides(), *network_);
     if (!reconciled) {
         watch_all();
         (void)instance_->drop(target.pinned);

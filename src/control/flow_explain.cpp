@@ -18,21 +18,23 @@ struct ExplainEnv {
     std::span<const slc_member> members;
 };
 
-int member_fit(const ExplainEnv* env, std::uint32_t member, std::uint32_t group);
+int member_fit(const ExplainEnv* env, std::uint32_t member, std::uint32_t family);
 
 }  // namespace
 
 #define SLC_FLOW_ENV const ExplainEnv
-#define SLC_FLOW_MEMBER(env, member, group) member_fit(env, member, group)
+#define SLC_FLOW_MEMBER(env, member, family) member_fit(env, member, family)
 #define SLC_FLOW_ACCOUNT(env, member) \
     (static_cast<void>(env), static_cast<void>(member), static_cast<slc_account*>(nullptr))
 #include "sluice/flow_decide.h"
 
 namespace {
 
-int member_fit(const ExplainEnv* env, std::uint32_t member, std::uint32_t group) {
-    if (member >= env->members.size() || env->members[member].group != group)
-        return SLC_FLOW_FOREIGN;
+/// Of a generation that an older daemon has loaded the records name no families.
+int member_fit(const ExplainEnv* env, std::uint32_t member, std::uint32_t family) {
+    if (member >= env->members.size()) return SLC_FLOW_FOREIGN;
+    const slc_member& record = env->members[member];
+    if ((record.family != 0 ? record.family : record.group) != family) return SLC_FLOW_FOREIGN;
     return (env->members[member].flags & SLC_MEMBER_DOWN) != 0 ? SLC_FLOW_DEAD : SLC_FLOW_FITS;
 }
 
@@ -179,7 +181,7 @@ FlowExplanation explain_flow(const Changes::Scene& scene, const kernel::StateMap
     ask.hash = out.hash;
     ask.slot = out.word;
     ask.tick = table.tick();
-    ask.group = record.group;
+    ask.family = record.family != 0 ? record.family : record.group;
     std::copy(std::begin(record.lifetime), std::end(record.lifetime), ask.lifetime);
     ask.kind = kind_of(tuple);
     ask.shared = service.affinity != config::Affinity::five_tuple;

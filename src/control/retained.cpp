@@ -78,6 +78,8 @@ Result<void> fit_members(Loaded& target, Loaded& live,
         if (service.forward != config::Forward::local)
             variants[service.group] |=
                 1u << SLC_VARIANT(static_cast<int>(service.forward), service.vip.address.is_ip6);
+    const plan::Fallbacks fallbacks(target.config);
+    fallbacks.spread(variants);
     std::set<std::uint32_t> stale;
     for (const auto& member : members)
         if (member.backend == plan::kRetired) stale.insert(member.id);
@@ -94,6 +96,7 @@ Result<void> fit_members(Loaded& target, Loaded& live,
         member.backend = plan::kRetired;
         member.address = address;
         member.variants = variants[member.group];
+        member.family = fallbacks.last_of(member.group);
         const std::uint32_t outer = address.is_ip6 ? SLC_FEATURE_OUTER6 : SLC_FEATURE_OUTER4;
         if ((member.variants & kTunnelVariants) != 0 && (features & outer) == 0)
             return fail(not_this_one("its programs build no outer header to " + address.text()));

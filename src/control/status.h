@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "config/model.h"
 #include "control/configurations.h"
+#include "control/health_status.h"
 #include "control/table_status.h"
 #include "observe/event_log.h"
 #include "plan/next_hop.h"
@@ -54,6 +55,10 @@ struct BackendStatus {
     std::uint64_t remembered = 0;  ///< Flows in the flow table, by the last sweep.
     std::uint64_t cut = 0;         ///< Remembered flows that deadlines and purges took from it.
     ChangeStatus change;           ///< Of the slots that it owns, owned, or is about to own.
+    /// "unknown", "up", "down", "held"; empty: it has no checks.
+    std::string health;
+    std::string health_why;     ///< Why it is not up; empty when it is.
+    std::uint32_t part = 1000;  ///< Of its weight, thousandths: slow start, load.
     plan::HopState hop = plan::HopState::unresolved;
     std::string why;        ///< Why `hop` is not resolved; else empty.
     std::string interface;  ///< Where its packets leave; empty if unknown.
@@ -293,6 +298,8 @@ class NodeView {
     virtual Result<FlowPage> flows(const FlowQuery& query, FlowAction action,
                                    std::uint64_t cursor) = 0;
     virtual Result<FlowAnswer> flow(const FlowTuple& tuple) = 0;
+    /// Errc::not_found for an unknown name; a group or backend without checks is not in it.
+    virtual Result<HealthStatus> health(const HealthQuery& query) = 0;
     virtual MapsStatus maps() = 0;
     virtual Configurations& configurations() = 0;
     virtual Observation& observation() = 0;

@@ -31,7 +31,7 @@ void keep_last(const config::Health& rules, std::span<const Member> members, Eff
         if (member.counts) last = std::max(last, member.since);
     const auto margin = together(rules);
     for (std::size_t i = 0; i < members.size(); ++i)
-        out.members[i].is_out = !members[i].counts || last - members[i].since > margin;
+        if (members[i].counts) out.members[i].is_out = last - members[i].since > margin;
 }
 
 /// Its part in slow start, and when that is more.

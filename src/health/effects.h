@@ -10,7 +10,8 @@
 ///  - Panic: fewer healthy than `min_healthy` means that the checks are wrong, or that the few who
 ///    are left would fail next. Then nobody is taken out.
 ///  - With nobody healthy the group does what `when_none` says. keep: those stay that failed last,
-///    whose connections may still live; the others had been replaced long before.
+///    whose connections may still live; the others had been replaced long before. Who does not
+///    count and is well is left alone: what it still has lives.
 ///  - A backend that came back begins with a tenth of its weight and gets it all in ten steps over
 ///    `slow_start`; one that was there from the beginning does not. Load moves parts besides
 ///    (health/load_parts.h).

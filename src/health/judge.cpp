@@ -76,6 +76,16 @@ std::optional<Transition> Judge::observe(std::size_t check, const Outcome& outco
     return move_to(found, std::move(transition));
 }
 
+void Judge::assume_down(std::string why, Time now) {
+    for (CheckState& check : checks_) check = {.state = State::down, .passes = 0, .failures = 0};
+    move_to(State::down, {.at = now,
+                          .from = state_,
+                          .to = State::down,
+                          .why = Why::local,
+                          .check = 0,
+                          .text = std::move(why)});
+}
+
 void Judge::note_failure(Time now) {
     if (rules_.flap_limit == 0) return;
     failures_.push_back(now);

@@ -64,6 +64,8 @@ class Judge {
 
     /// What one check found at `now`. The transition that it caused, if any.
     std::optional<Transition> observe(std::size_t check, const Outcome& outcome, Time now);
+    /// It was down when it was watched last, by somebody else: down until the checks say otherwise.
+    void assume_down(std::string why, Time now);
     /// To be called at deadline(): a hold may be over.
     std::optional<Transition> tick(Time now);
     [[nodiscard]] std::optional<Time> deadline() const;

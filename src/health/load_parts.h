@@ -27,6 +27,7 @@ class LoadParts {
 
     explicit LoadParts(config::CheckLoad bounds) : bounds_(std::move(bounds)) {}
 
+    [[nodiscard]] const config::CheckLoad& bounds() const { return bounds_; }
     /// What one backend says, 0..100.
     void note(const std::string& backend, double load, Time now);
     /// A backend that is out, or gone: what it said does not count, and it begins anew.

@@ -8,7 +8,9 @@
 #include <span>
 #include <unordered_map>
 
+#include "config/rules.h"
 #include "plan/destination_tables.h"
+#include "plan/fallback.h"
 #include "plan/header_template.h"
 #include "plan/image.h"
 #include "plan/ring.h"
@@ -53,6 +55,7 @@ class Compiler {
         : config_(config),
           ids_(ids),
           options_(options),
+          fallbacks_(config),
           geometry_(options.flows.value_or(flow_geometry(config))) {}
 
     Result<Image> run() {
@@ -129,8 +132,10 @@ class Compiler {
                 Errc::limit,
                 "more ring slots than one node can hold (" + std::to_string(kMaxSlots) + ")",
                 "split the configuration over several nodes, or share groups");
-        const auto ids = std::span(member_ids_).subspan(first_member_[group_index]);
-        for (const std::uint32_t owner : lay_out(group, ids, options_.overrides, ring))
+        const std::size_t serving = serving_group(config_, group_index, options_.overrides);
+        const auto ids = std::span(member_ids_).subspan(first_member_[serving]);
+        for (const std::uint32_t owner :
+             lay_out(config_.groups[serving], ids, options_.overrides, ring))
             image_.slots.push_back(SLC_SLOT_MAKE(owner, owner, 0));
         image_.rings.push_back(ring_descriptor(ring));
         image_.ring_list.push_back(ring);
@@ -144,9 +149,11 @@ class Compiler {
             if (service.forward != config::Forward::local)
                 variants[service.group] |= 1u << SLC_VARIANT(static_cast<int>(service.forward),
                                                              service.vip.address.is_ip6);
+        fallbacks_.spread(variants);
         const auto add = [&](std::size_t g, std::size_t b, const IpAddress& address,
                              std::uint32_t id) {
             image_.members.push_back({id, g, b, address, variants[g]});
+            image_.members.back().family = fallbacks_.last_of(g);
             if (b != kRetired) {
                 image_.members.back().weight = config_.groups[g].backends[b].weight;
                 image_.members.back().state = config_.groups[g].backends[b].state;
@@ -224,6 +231,8 @@ class Compiler {
             record.policy = owners.policy;
             if (service.forward == config::Forward::local) continue;
             record.group = static_cast<slc_u32>(service.group + 1);
+            record.family = static_cast<slc_u32>(fallbacks_.last_of(service.group) + 1);
+            if (fallbacks_.rejects(service.group)) record.flags |= SLC_SERVICE_REJECT;
             fill_flow_fields(service, geometry_.shift, record);
             record.ring = ring_index_.at({service.group, service.balance});
         }
@@ -374,6 +383,7 @@ class Compiler {
         if (service.affinity == config::Affinity::source_port)
             features |= SLC_FEATURE_AFFINITY_SOURCE_PORT;
         if (service.forward == config::Forward::local) return;
+        if (fallbacks_.rejects(service.group)) features |= SLC_FEATURE_REJECT;
         if (service.tracking != config::Tracking::never) features |= SLC_FEATURE_TRACKING;
         if (service.routing.by == config::RouteBy::tcp_server_id)
             features |= SLC_FEATURE_TCP_SERVER_ID;
@@ -388,6 +398,7 @@ class Compiler {
     const Config& config_;
     IdStore& ids_;
     const CompileOptions& options_;
+    const Fallbacks fallbacks_;
     const FlowGeometry geometry_;
     Image image_;
     std::vector<std::uint32_t> service_ids_;  ///< Parallel to Config::services.
@@ -435,6 +446,7 @@ Image compile_agent(const std::vector<IpPrefix>& vips, const std::vector<IpPrefi
 slc_member member_record(const ImageMember& member) {
     slc_member out{};
     out.group = static_cast<slc_u32>(member.group + 1);
+    out.family = static_cast<slc_u32>(member.family + 1);
     const auto words = address_words(member.address);
     std::copy(words.begin(), words.end(), out.addr_be);
     out.is_ip6 = member.address.is_ip6 ? 1 : 0;
@@ -472,6 +484,29 @@ config::Backend effective(const config::Group& group, const config::Backend& bac
     out.state = found->second.state.value_or(out.state);
     out.weight = found->second.weight.value_or(out.weight);
     return out;
+}
+
+std::string fallback_key(const std::string& group) {
+    return group + "/";
+}
+
+std::optional<std::size_t> group_named(const Config& config, const std::string& name) {
+    for (std::size_t g = 0; g < config.groups.size(); ++g)
+        if (!config.groups[g].anonymous && config.groups[g].name == name) return g;
+    return std::nullopt;
+}
+
+std::size_t serving_group(const Config& config, std::size_t group, const Overrides& overrides) {
+    if (overrides.empty()) return group;
+    std::size_t now = group;
+    for (std::size_t step = 0; step <= config::kMaxFallbacks; ++step) {
+        const auto found = overrides.find(fallback_key(config.groups[now].name));
+        if (found == overrides.end() || !found->second.fall_back) return now;
+        const auto next = group_named(config, config.groups[now].health.fallback);
+        if (!next) return now;
+        now = *next;
+    }
+    return group;  // In a circle nobody is healthy.
 }
 
 std::vector<std::uint32_t> ring_weights(const config::Group& group, const Overrides& overrides) {
@@ -523,7 +558,7 @@ RingRole ring_role(const config::Group& group, const config::Backend& effective)
 
 std::vector<std::uint32_t> ring_owners(const Config& config, const IdStore& ids,
                                        const Overrides& overrides, const ImageRing& ring) {
-    const auto& group = config.groups[ring.group];
+    const auto& group = config.groups[serving_group(config, ring.group, overrides)];
     std::vector<std::uint32_t> members;
     members.reserve(group.backends.size());
     for (const auto& backend : group.backends)

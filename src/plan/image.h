@@ -32,10 +32,12 @@ struct ImageMember {
     std::size_t group = 0;    ///< Index into Config::groups.
     std::size_t backend = 0;  ///< Index into Group::backends, or kRetired.
     IpAddress address;
-    /// Which header templates it needs: bit SLC_VARIANT(forward, inner_is_ip6).
+    /// Which header templates it needs, for services of its group and of those that fall back on it:
+    /// bit SLC_VARIANT(forward, inner_is_ip6).
     std::uint32_t variants = 0;
     std::uint32_t weight = 0;  ///< As configured, this and the next; of no use when retired.
     config::BackendState state = config::BackendState::ready;
+    std::size_t family = 0;  ///< Index into Config::groups: the last of the group's fallbacks.
 };
 
 /// What slc_member says of a member beside its cells and flags.
@@ -58,14 +60,25 @@ struct Override {
     /// Thousandths of its weight that the backend takes now (slow start, load): 1..kMostPart. The
     /// weight itself, and what is shown of it, stays.
     std::optional<std::uint32_t> part{};
+    /// Of a group (fallback_key): nobody of it is healthy, and its fallback stands in.
+    bool fall_back = false;
     bool operator==(const Override&) const = default;
 };
 
 inline constexpr std::uint32_t kWholePart = 1000;
 inline constexpr std::uint32_t kMostPart = 4000;
 
-/// By member name.
+/// By member name, and by fallback_key().
 using Overrides = std::map<std::string, Override>;
+
+/// Under which an Override speaks of a whole group. No member is called so.
+std::string fallback_key(const std::string& group);
+/// Index of the group of that name that a fallback may name.
+std::optional<std::size_t> group_named(const config::Config& config, const std::string& name);
+/// Index of the group whose backends stand in the rings of this one now: itself, or that which its
+/// fallbacks lead to.
+std::size_t serving_group(const config::Config& config, std::size_t group,
+                          const Overrides& overrides);
 
 struct ImageServerId {
     slc_server_id key{};

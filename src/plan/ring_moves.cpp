@@ -154,8 +154,9 @@ class Comparison {
         const std::size_t size = now.size();
         const std::size_t longer = std::max(size, was.size());
         MembersByGroup::Numbers numbers;
-        members_before_.number(before.group, numbers);
-        members_.number(after.group, numbers);
+        members_before_.number(serving_group(*running_.config, before.group, running_.overrides),
+                               numbers);
+        members_.number(serving_group(next_, after.group, running_.overrides), numbers);
         std::uint64_t moved = 0;
         for (std::size_t i = 0; i < longer; ++i)
             if (members_before_.number_of(was[i & (was.size() - 1)]) !=

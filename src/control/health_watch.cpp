@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/health_watch.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "base/log.h"
+#include "config/rules.h"
+
+namespace sluice::control {
+namespace {
+
+using health::Condition;
+using health::State;
+
+/// Members of no configuration that are remembered as down: those that left last.
+constexpr std::size_t kMostGone = 4096;
+constexpr std::chrono::seconds kLoadPause{1};
+
+health::JudgeRules rules_of(const config::Health& rules) {
+    health::JudgeRules out;
+    for (const config::Check& check : rules.checks)
+        out.checks.push_back({.rise = check.rise, .fall = check.fall});
+    out.flap_limit = rules.flap_limit;
+    out.flap_window = rules.flap_window;
+    out.flap_hold = rules.flap_hold;
+    return out;
+}
+
+bool is_failed(State state) {
+    return state == State::down || state == State::held;
+}
+
+const config::CheckLoad* load_of(const config::Health& rules) {
+    for (const config::Check& check : rules.checks)
+        if (check.load) return &*check.load;
+    return nullptr;
+}
+
+}  // namespace
+
+void HealthWatch::assume_down(const std::set<std::string>& members) {
+    gone_down_.assign(members.begin(), members.end());
+    publish();
+}
+
+std::set<std::string> HealthWatch::down() const {
+    std::set<std::string> out(gone_down_.begin(), gone_down_.end());
+    for (const auto& [name, group] : groups_)
+        for (const auto& [member, backend] : group.backends)
+            if (is_failed(backend.judge->state())) out.insert(member);
+    return out;
+}
+
+void HealthWatch::start_checker() {
+    if (checker_) return;
+    auto started = health::Checker::start({}, wake_);
+    if (started)
+        checker_ = std::move(*started);
+    else
+        log_event(LogLevel::error, "health.failed", {{"error", started.error().what}});
+}
+
+HealthWatch::Groups HealthWatch::follow(const std::vector<const config::Config*>& configs,
+                                        const plan::Overrides& orders, const MarkOf& mark_of,
+                                        Time now) {
+    std::map<std::string, Group> before = std::exchange(groups_, {});
+    std::vector<health::Target> targets;
+    for (const config::Config* config : configs) {
+        for (GroupChecks& checks : checks_of(*config)) {
+            const config::Group& configured = config->groups[checks.group];
+            auto [found, is_new] = groups_.try_emplace(configured.name);
+            Group& group = found->second;
+            if (is_new) {
+                if (const auto was = before.find(configured.name); was != before.end())
+                    group = std::move(was->second);
+                before.erase(configured.name);
+                group.rules = configured.health;
+                group.checks = checks;
+                for (auto& [member, backend] : group.backends) backend.is_stale = true;
+            }
+            adopt(group, configured, now);
+            for (const config::Backend& backend : configured.backends)
+                add_targets(configured, group.checks, backend, mark_of, targets);
+        }
+    }
+    for (auto& [name, group] : before)
+        for (auto& [member, backend] : group.backends) leave(member, backend);
+    for (auto& [name, group] : groups_) {
+        for (const auto& [member, backend] : group.backends)
+            if (backend.is_stale) leave(member, backend);
+        std::erase_if(group.backends, [](const auto& each) { return each.second.is_stale; });
+    }
+    forget_unwatched(configs);
+    // A backend of two configurations is checked once.
+    std::sort(targets.begin(), targets.end(),
+              [](const auto& a, const auto& b) { return a.key < b.key; });
+    targets.erase(std::unique(targets.begin(), targets.end(),
+                              [](const auto& a, const auto& b) { return a.key == b.key; }),
+                  targets.end());
+    if (!targets.empty()) start_checker();
+    if (checker_ && targets.empty()) checker_.reset();
+    if (checker_) checker_->set(std::move(targets));
+    orders_ = orders;
+    return judge_all(now);
+}
+
+/// Of a group without checks nothing is known.
+void HealthWatch::forget_unwatched(const std::vector<const config::Config*>& configs) {
+    if (gone_down_.empty()) return;
+    std::set<std::string> unwatched;
+    for (const config::Config* config : configs)
+        for (const config::Group& group : config->groups)
+            if (!groups_.contains(group.name))
+                for (const config::Backend& backend : group.backends)
+                    unwatched.insert(plan::member_name(group, backend));
+    std::erase_if(gone_down_, [&](const auto& member) { return unwatched.contains(member); });
+}
+
+/// What two configurations have in common is taken from the first.
+void HealthWatch::adopt(Group& group, const config::Group& configured, Time now) {
+    if (const config::CheckLoad* load = load_of(group.rules); load == nullptr)
+        group.loads.reset();
+    else if (!group.loads || !(group.loads->bounds() == *load))
+        group.loads.emplace(*load);
+    for (const config::Backend& each : configured.backends) {
+        const std::string member = plan::member_name(configured, each);
+        auto [found, is_new] = group.backends.try_emplace(member);
+        Backend& backend = found->second;
+        if (!is_new && !backend.is_stale) continue;
+        backend.is_stale = false;
+        backend.configured = each;
+        backend.last.resize(group.rules.checks.size());
+        if (backend.judge) {
+            backend.judge->set_rules(rules_of(group.rules));
+            continue;
+        }
+        backend.judge = std::make_unique<health::Judge>(rules_of(group.rules));
+        backend.since = now;
+        const auto gone = std::find(gone_down_.begin(), gone_down_.end(), member);
+        if (gone == gone_down_.end()) continue;
+        gone_down_.erase(gone);
+        backend.was_out = true;
+        backend.judge->assume_down("was down when it was watched last", now);
+    }
+}
+
+void HealthWatch::leave(const std::string& member, const Backend& backend) {
+    if (!is_failed(backend.judge->state())) return;
+    gone_down_.push_back(member);
+    if (gone_down_.size() > kMostGone) gone_down_.pop_front();
+}
+
+HealthWatch::Groups HealthWatch::reconsider(const plan::Overrides& orders, Time now) {
+    orders_ = orders;
+    return judge_all(now);
+}
+
+HealthWatch::Groups HealthWatch::take(Time now) {
+    Groups touched;
+    if (!checker_) return touched;
+    for (health::Outcome& outcome : checker_->take()) {
+        TargetKey key = parse_target_key(outcome.key);
+        note(key.member, key.check, std::move(outcome), now, touched);
+    }
+    Groups changed;
+    for (const std::string& name : touched)
+        if (judge(name, groups_.at(name), now)) changed.insert(name);
+    if (!changed.empty()) publish();
+    if (!touched.empty()) set_due(now);
+    return changed;
+}
+
+void HealthWatch::note(const std::string& member, std::size_t check, health::Outcome outcome,
+                       Time now, Groups& changed) {
+    const auto group = groups_.find(plan::group_of(member));
+    if (group == groups_.end()) return;
+    const auto found = group->second.backends.find(member);
+    if (found == group->second.backends.end() || check >= found->second.last.size()) return;
+    Backend& backend = found->second;
+    group->second.durations.note(outcome.duration);
+    ++group->second.outcomes[std::string(health::word_of(outcome.why))];
+    if (outcome.load && group->second.loads) group->second.loads->note(member, *outcome.load, now);
+    const auto transition = backend.judge->observe(check, outcome, now);
+    backend.last[check] = std::move(outcome);
+    if (!transition) return;
+    on_transition(group->first, member, backend, *transition);
+    changed.insert(group->first);
+}
+
+void HealthWatch::on_transition(const std::string& group, const std::string& member,
+                                Backend& backend, const health::Transition& transition) {
+    backend.since = transition.at;
+    backend.was_out = backend.was_out || is_failed(transition.to);
+    if (auto& loads = groups_.at(group).loads; loads && is_failed(transition.to))
+        loads->forget(member);
+    const bool is_good = transition.to == State::up;
+    log_event(is_good ? LogLevel::info : LogLevel::warning,
+              is_good                        ? "backend.up"
+              : transition.to == State::held ? "backend.held"
+                                             : "backend.down",
+              {{"backend", member},
+               {"was", std::string(health::word_of(transition.from))},
+               {"why", std::string(health::word_of(transition.why))},
+               {"text", transition.text}});
+}
+
+HealthWatch::Groups HealthWatch::tick(Time now) {
+    Groups changed;
+    if (!due_ || now < *due_) return changed;
+    for (auto& [name, group] : groups_) {
+        for (auto& [member, backend] : group.backends) {
+            const auto deadline = backend.judge->deadline();
+            if (!deadline || now < *deadline) continue;
+            if (const auto transition = backend.judge->tick(now))
+                on_transition(name, member, backend, *transition);
+        }
+        if (group.loads) (void)group.loads->step(now);
+        if (judge(name, group, now)) changed.insert(name);
+    }
+    if (!changed.empty()) publish();
+    set_due(now);
+    return changed;
+}
+
+HealthWatch::Groups HealthWatch::judge_all(Time now) {
+    Groups changed;
+    for (auto& [name, group] : groups_)
+        if (judge(name, group, now)) changed.insert(name);
+    publish();
+    set_due(now);
+    return changed;
+}
+
+bool HealthWatch::is_ready(const std::string& member, const Backend& backend) const {
+    const auto order = orders_.find(member);
+    const plan::Override said = order == orders_.end() ? plan::Override{} : order->second;
+    return said.state.value_or(backend.configured.state) == config::BackendState::ready &&
+           said.weight.value_or(backend.configured.weight) > 0;
+}
+
+bool HealthWatch::judge(const std::string& name, Group& group, Time now) {
+    std::vector<health::Member> members;
+    members.reserve(group.backends.size());
+    for (const auto& [member, backend] : group.backends)
+        members.push_back(
+            {.state = backend.judge->state(),
+             .since = backend.since,
+             .was_out = backend.was_out,
+             .counts = is_ready(member, backend),
+             .part = group.loads ? group.loads->part(member) : health::LoadParts::kWhole});
+    health::Effects now_is = health::effects_of(group.rules, members, now);
+    if (now_is.condition != group.effects.condition)
+        log_event(now_is.condition == Condition::healthy ? LogLevel::info : LogLevel::warning,
+                  "group.health",
+                  {{"group", name},
+                   {"from", std::string(health::word_of(group.effects.condition))},
+                   {"to", std::string(health::word_of(now_is.condition))},
+                   {"healthy", std::to_string(now_is.healthy)},
+                   {"of", std::to_string(now_is.counted)},
+                   {"when_none", config::name_of(group.rules.when_none)}});
+    const bool is_other =
+        now_is.members != group.effects.members || now_is.condition != group.effects.condition;
+    group.effects = std::move(now_is);
+    return is_other;
+}
+
+void HealthWatch::publish() {
+    overrides_.clear();
+    for (const std::string& member : gone_down_)
+        overrides_[member].state = config::BackendState::down;
+    for (const auto& [name, group] : groups_) {
+        std::size_t i = 0;
+        for (const auto& [member, backend] : group.backends) {
+            const health::Effect& effect = group.effects.members[i++];
+            const auto order = orders_.find(member);
+            const auto state = order != orders_.end() && order->second.state
+                                   ? *order->second.state
+                                   : backend.configured.state;
+            if (effect.is_out && state != config::BackendState::maint)
+                overrides_[member].state = config::BackendState::down;
+            if (effect.part != plan::kWholePart) overrides_[member].part = effect.part;
+        }
+        if (group.effects.condition == Condition::none &&
+            group.rules.when_none == config::WhenNone::fallback)
+            overrides_[plan::fallback_key(name)].fall_back = true;
+    }
+}
+
+void HealthWatch::set_due(Time now) {
+    due_.reset();
+    const auto at = [this](Time time) { due_ = due_ ? std::min(*due_, time) : time; };
+    for (const auto& [name, group] : groups_) {
+        if (group.loads) at(now + kLoadPause);
+        if (group.effects.next) at(*group.effects.next);
+        for (const auto& [member, backend] : group.backends)
+            if (const auto deadline = backend.judge->deadline()) at(*deadline);
+    }
+}
+
+bool HealthWatch::is_served(const std::string& group) const {
+    std::string name = group;
+    for (std::size_t step = 0; step <= config::kMaxFallbacks; ++step) {
+        const auto found = groups_.find(name);
+        if (found == groups_.end() || found->second.effects.condition != Condition::none)
+            return true;
+        const config::Health& rules = found->second.rules;
+        if (rules.when_none == config::WhenNone::withdraw) return false;
+        if (rules.when_none != config::WhenNone::fallback) return true;
+        name = rules.fallback;
+    }
+    return false;
+}
+
+const health::Judge* HealthWatch::judge_of(const std::string& member) const {
+    const auto group = groups_.find(plan::group_of(member));
+    if (group == groups_.end()) return nullptr;
+    const auto found = group->second.backends.find(member);
+    return found == group->second.backends.end() ? nullptr : found->second.judge.get();
+}
+
+}  // namespace sluice::control
