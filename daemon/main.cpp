@@ -64,6 +64,10 @@ class Node : public control::NodeView {
     Result<control::HealthStatus> health(const control::HealthQuery& query) override {
         return controller_.health(query);
     }
+    control::AnnounceStatus announcements() override { return controller_.announcements(); }
+    Result<control::AnnounceStatus> order_node(const control::NodeOrder& order) override {
+        return controller_.order_node(order);
+    }
     control::MapsStatus maps() override { return controller_.maps(); }
     control::Observation& observation() override { return controller_; }
     const observe::EventLog& events() override { return controller_.events(); }

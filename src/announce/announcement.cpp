@@ -3,6 +3,18 @@
 
 namespace sluice::announce {
 
+const char* name_of(Wish wish) {
+    switch (wish) {
+        case Wish::withdraw:
+            return "withdraw";
+        case Wish::drain:
+            return "drain";
+        case Wish::announce:
+            return "announce";
+    }
+    return "?";
+}
+
 const char* name_of(PrefixState state) {
     switch (state) {
         case PrefixState::wanted:

@@ -20,6 +20,8 @@ enum class Wish {
     announce,
 };
 
+const char* name_of(Wish wish);
+
 /// A prefix that is not in it is withdrawn, and forgotten.
 using PrefixWishes = std::map<IpPrefix, Wish>;
 

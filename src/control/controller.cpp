@@ -36,9 +36,11 @@ bool is_reached(plan::HopState state) {
 
 Controller::Controller(Options options, std::unique_ptr<kernel::NetworkPort> network,
                        kernel::InstructionSet isa)
-    : options_(std::move(options)), network_(std::move(network)), isa_(isa), health_([this] {
-          if (options_.wake) options_.wake();
-      }) {}
+    : options_(std::move(options)),
+      network_(std::move(network)),
+      isa_(isa),
+      health_([this] { wake_loop(); }),
+      announcing_([this] { wake_loop(); }) {}
 
 Controller::~Controller() {
     stop_capture("sluiced stops");
@@ -61,6 +63,7 @@ Result<void> Controller::open_instance(const std::string& node) {
     if (instance_) return {};
     overrides_ = SLC_TRY(OverrideStore::load(options_.state_dir + "/overrides.json"), "instance");
     SLC_CHECK(load_health(), "instance");
+    duty_ = SLC_TRY(NodeDuty::load(options_.state_dir + "/node.json"), "instance");
     instance_ = SLC_TRY(kernel::Instance::open(options_.bpffs, node, isa_), "instance");
     return {};
 }
@@ -180,6 +183,7 @@ void Controller::on_tick() {
     const std::set<IpAddress> again = std::exchange(live_->unwritten, {});
     for (const IpAddress& address : again) follow_hop(address);
     attach_again();
+    tick_announcements();
     watch_capture();
     watch_tables();
 }

@@ -13,7 +13,8 @@
 /// Not thread-safe: one event loop owns it. One class in several files: controller.cpp (life, next
 /// hops, interfaces), _apply (from a text to a change in effect), _start, _undo (confirmations,
 /// rollbacks, history), _proof, _canary, _changes (what goes on by itself), _flows, _tables,
-/// _health (checks, and what they mean), _status.
+/// _health (checks, and what they mean), _announce (VIPs, and whether the node wants traffic),
+/// _status.
 
 #include <chrono>
 #include <cstdint>
@@ -28,6 +29,7 @@
 #include "base/result.h"
 #include "config/model.h"
 #include "config/parse.h"
+#include "control/announcing.h"
 #include "control/configurations.h"
 #include "control/counter_ledger.h"
 #include "control/flow_sweep.h"
@@ -35,6 +37,7 @@
 #include "control/in_place.h"
 #include "control/kept_counters.h"
 #include "control/loaded.h"
+#include "control/node_state.h"
 #include "control/observation.h"
 #include "control/overrides.h"
 #include "control/status.h"
@@ -121,6 +124,8 @@ class Controller : public NodeView, public Configurations, public Observation {
                            std::uint64_t cursor) override;
     Result<FlowAnswer> flow(const FlowTuple& tuple) override;
     Result<HealthStatus> health(const HealthQuery& query) override;
+    AnnounceStatus announcements() override;
+    Result<AnnounceStatus> order_node(const NodeOrder& order) override;
     MapsStatus maps() override;
     MetricsSource metrics() override;
     Result<node::LossCounts> losses() override;
@@ -339,6 +344,16 @@ class Controller : public NodeView, public Configurations, public Observation {
     Result<void> load_health();
     void save_health();
 
+    // controller_announce.cpp
+    void wake_loop() const;
+    /// What is announced follows what is in force, health, interfaces and orders.
+    void follow_announcements();
+    void tick_announcements();
+    void announce_less(const config::Config& next);
+    [[nodiscard]] std::vector<bool> services_served() const;
+    [[nodiscard]] bool is_attached() const;
+    bool is_quiet();
+
     // controller_flows.cpp
     FlowPage walk_flows(const FlowFilter& filter, FlowAction action, std::uint64_t cursor);
     bool matches(const FlowFilter& filter, std::uint64_t entry, std::uint32_t tick,
@@ -423,6 +438,12 @@ class Controller : public NodeView, public Configurations, public Observation {
     plan::Overrides merged_;           ///< Both.
     std::set<std::string> kept_down_;  ///< As health.json says.
     bool health_failed_ = false;       ///< That it cannot be written was said.
+    Announcing announcing_;
+    NodeDuty duty_;
+    bool was_attached_ = false;               ///< When announcements followed last.
+    bool announcements_due_ = false;          ///< They are less than should be, for a change.
+    std::uint64_t packets_seen_ = 0;          ///< For VIPs, while the node is being drained.
+    Clock::time_point packets_seen_since_{};  ///< No more have come.
     FlowSweep sweep_;
     TableReader tables_;
     kernel::TalkerHistory talkers_;

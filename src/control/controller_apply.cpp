@@ -437,6 +437,7 @@ Result<void> Controller::carry_out(Candidate& candidate, std::uint32_t number) {
     SLC_CHECK(save_ids(next.ids), "keep ids");
     SLC_CHECK(keep_meta(next), "keep");
     next.address_revision = live_->address_revision;
+    announce_less(next.config);
     std::set<std::string> former = live_->member_names();
     commit(*live_, std::move(*candidate.aside), overrides(), now());
     effect_ = Clock::now();
@@ -498,6 +499,7 @@ Result<void> Controller::swap_in(Loaded& next) {
     std::vector<std::string> added;
     auto attachments = attach(next.config.node, added);
     if (attachments) prepare_tap(next);
+    if (attachments) announce_less(next.config);
     auto swapped = attachments ? instance_->swap_to(*next.generation)
                                : Result<void>(fail(std::move(attachments).error()));
     if (swapped) shift_tap();

@@ -28,6 +28,7 @@ HealthWatch::Time steady_now() {
 
 void Controller::on_wake() {
     if (live_) take_health();
+    announcing_.take();
 }
 
 /// Operators say what shall be, health what can be: who failed is down, for whoever wants it in.
@@ -51,6 +52,7 @@ void Controller::follow_health() {
         return id == 0 ? 0 : SLC_PROBE_MARK | id;
     };
     enforce_health(health_.follow(configs, overrides_.overrides(), mark_of, steady_now()));
+    follow_announcements();
 }
 
 void Controller::take_health() {
@@ -62,6 +64,7 @@ void Controller::take_health() {
 void Controller::enforce_health(const HealthWatch::Groups& changed) {
     if (changed.empty()) return;
     merge_overrides();
+    follow_announcements();
     if (!live_ || !live_->changes) return;
     for (std::size_t g = 0; g < live_->config.groups.size(); ++g)
         if (changed.contains(live_->config.groups[g].name)) aim(g);

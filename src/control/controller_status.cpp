@@ -66,6 +66,7 @@ NodeStatus Controller::status() {
     out.config_file = options_.config_file;
     out.started = started_;
     out.reload = reload_;
+    out.standing = duty_.standing();
     out.instruction_set = kernel::name_of(isa_);
     if (!live_) {
         out.degraded = true;

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "config/model.h"
+#include "control/announce_status.h"
 #include "control/configurations.h"
 #include "control/health_status.h"
 #include "control/table_status.h"
@@ -136,6 +137,7 @@ struct NodeStatus {
     std::string config_digest;  ///< SHA-256 of the text in force, hex.
     std::chrono::system_clock::time_point started;
     ReloadStatus reload;
+    NodeStanding standing{};
     std::string instruction_set;  ///< "v3" or "v4".
     bool degraded =
         false;  ///< Some service has no backend it can send to, or XDP fell back to generic.
@@ -300,6 +302,10 @@ class NodeView {
     virtual Result<FlowAnswer> flow(const FlowTuple& tuple) = 0;
     /// Errc::not_found for an unknown name; a group or backend without checks is not in it.
     virtual Result<HealthStatus> health(const HealthQuery& query) = 0;
+    virtual AnnounceStatus announcements() = 0;
+    /// Ordered when it returns; routers are told as soon as can be. Errc::conflict where nothing
+    /// announces.
+    virtual Result<AnnounceStatus> order_node(const NodeOrder& order) = 0;
     virtual MapsStatus maps() = 0;
     virtual Configurations& configurations() = 0;
     virtual Observation& observation() = 0;

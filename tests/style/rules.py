@@ -203,7 +203,8 @@ def glossary(file):
 
 
 # Modules of libsluice from the bottom up: each may include itself and those before it.
-LAYERS = ("base", "packet", "config", "history", "plan", "kernel", "proof", "control", "api")
+LAYERS = ("base", "packet", "config", "history", "health", "announce", "plan", "kernel", "proof",
+          "control", "api")
 
 
 @rule("layers", "dependencies point one way: " + " <- ".join(LAYERS),
