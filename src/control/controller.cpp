@@ -39,6 +39,7 @@ Controller::Controller(Options options, std::unique_ptr<kernel::NetworkPort> net
     : options_(std::move(options)),
       network_(std::move(network)),
       isa_(isa),
+      probes_(isa),
       health_([this] { wake_loop(); }),
       announcing_([this] { wake_loop(); }) {}
 
@@ -141,6 +142,8 @@ void Controller::follow_hop(const IpAddress& address) {
     const plan::NextHop now = network_->resolve(address);
     const auto known = live_->hops.find(address);
     const bool is_news = known == live_->hops.end() || known->second.state != now.state;
+    const bool was_here =
+        known != live_->hops.end() && known->second.state == plan::HopState::local;
     auto outcome = write_hop(*live_, address, now);
     if (outcome && canary_) outcome = write_hop(canary_->loaded, address, now);
     if (!outcome) {
@@ -149,6 +152,10 @@ void Controller::follow_hop(const IpAddress& address) {
                   {{"address", address.text()}, {"error", outcome.error().what}});
         return;
     }
+    if (was_here != (now.state == plan::HopState::local))
+        follow_health();  // Whether its probes need a mark.
+    else
+        renew_probes(address);
     if (is_news)
         log_event(
             is_reached(now.state) ? LogLevel::info : LogLevel::warning, "backend.next_hop",
@@ -176,8 +183,7 @@ void Controller::on_tick() {
     follow_addresses();
     expire_overrides();
     settle_flow_table();
-    take_health();
-    save_health();
+    tick_health();
     live_->generation->reclaim();
     if (canary_) canary_->loaded.generation->reclaim();
     const std::set<IpAddress> again = std::exchange(live_->unwritten, {});
@@ -225,6 +231,9 @@ Result<void> Controller::detach(const Options& options) {
     const std::string text = SLC_TRY(config::read_file(options.config_file), "detach");
     const config::ParseOutcome outcome = config::parse(text, options.config_file);
     if (!outcome.ok()) return fail(config_error(outcome).in("detach"));
+    // Whatever it says of a daemon's end: nobody handles packets for the VIPs from now on.
+    if (auto withdrawn = Announcing::withdraw_leftovers(outcome.config); !withdrawn)
+        log_event(LogLevel::warning, "announce.failed", {{"error", withdrawn.error().what}});
     return kernel::Instance::remove(options.bpffs, outcome.config.node.name);
 }
 

@@ -40,6 +40,7 @@
 #include "control/node_state.h"
 #include "control/observation.h"
 #include "control/overrides.h"
+#include "control/probes.h"
 #include "control/status.h"
 #include "control/table_reader.h"
 #include "history/history.h"
@@ -158,6 +159,8 @@ class Controller : public NodeView, public Configurations, public Observation {
 
     /// Removes everything of the instance that `options.config_file` names.
     static Result<void> detach(const Options& options);
+    /// Withdraws what a daemon that was killed left announced, if announce.on_daemon_exit says so.
+    static Result<void> withdraw(const Options& options);
 
  private:
     using Clock = std::chrono::steady_clock;
@@ -338,11 +341,15 @@ class Controller : public NodeView, public Configurations, public Observation {
     [[nodiscard]] const plan::Overrides& overrides() const { return merged_; }
     void merge_overrides();
     void follow_health();
+    std::optional<std::uint32_t> mark_of(const std::string& member, config::Forward forward,
+                                         bool inner_is_ip6);
+    void renew_probes(const IpAddress& address);
     void take_health();
     void describe_health(const std::string& member, BackendStatus& out) const;
     void enforce_health(const HealthWatch::Groups& changed);
     Result<void> load_health();
     void save_health();
+    void tick_health();
 
     // controller_announce.cpp
     void wake_loop() const;
@@ -353,6 +360,8 @@ class Controller : public NodeView, public Configurations, public Observation {
     [[nodiscard]] std::vector<bool> services_served() const;
     [[nodiscard]] bool is_attached() const;
     bool is_quiet();
+    static Result<config::Config> config_of_announcements(const Options& options);
+    void fill_announce_metrics(MetricsSource& out);
 
     // controller_flows.cpp
     FlowPage walk_flows(const FlowFilter& filter, FlowAction action, std::uint64_t cursor);
@@ -434,8 +443,10 @@ class Controller : public NodeView, public Configurations, public Observation {
     std::shared_ptr<const observe::Names> names_;
     NamesKey names_key_;       ///< What `names_` was made of.
     OverrideStore overrides_;  ///< The operators'.
+    Probes probes_;            ///< Before what sends them.
     HealthWatch health_;
-    plan::Overrides merged_;           ///< Both.
+    plan::Overrides merged_;  ///< Both.
+    Clock::time_point probes_followed_{};
     std::set<std::string> kept_down_;  ///< As health.json says.
     bool health_failed_ = false;       ///< That it cannot be written was said.
     Announcing announcing_;

@@ -11,7 +11,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "control/controller.h"
-#include "sluice/probe.h"
 
 namespace sluice::control {
 namespace {
@@ -19,6 +18,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::uint32_t kSchemaVersion = 1;
+constexpr std::chrono::seconds kFollowRoutes{5};
 
 HealthWatch::Time steady_now() {
     return HealthWatch::Time::clock::now();
@@ -45,18 +45,59 @@ void Controller::merge_overrides() {
 /// What is watched follows what is in force, and a canary.
 void Controller::follow_health() {
     std::vector<const config::Config*> configs;
+    std::set<IpAddress> vips;
     if (live_) configs.push_back(&live_->config);
     if (canary_) configs.push_back(&canary_->loaded.config);
-    const MarkOf mark_of = [this](const std::string& member) -> std::uint32_t {
-        const std::uint32_t id = live_->ids.members.find(member);
-        return id == 0 ? 0 : SLC_PROBE_MARK | id;
+    for (const config::Config* config : configs) vips.merge(marked_vips(checks_of(*config)));
+    probes_.begin(std::move(vips));
+    probes_followed_ = Clock::now();
+    const MarkOf mark = [this](const std::string& member, config::Forward forward, bool is_ip6) {
+        return mark_of(member, forward, is_ip6);
     };
-    enforce_health(health_.follow(configs, overrides_.overrides(), mark_of, steady_now()));
+    auto changed = health_.follow(configs, overrides_.overrides(), mark, steady_now());
+    probes_.end();
+    enforce_health(changed);
     follow_announcements();
+}
+
+std::optional<std::uint32_t> Controller::mark_of(const std::string& member, config::Forward forward,
+                                                 bool inner_is_ip6) {
+    const std::uint32_t id = live_->ids.members.find(member);
+    if (id == 0) return std::nullopt;
+    const kernel::Generation* generation = &*live_->generation;
+    if (!live_->addresses.contains(id) && canary_) generation = &*canary_->loaded.generation;
+    const auto members = generation->members();
+    if (id < members.size() && (members[id].flags & SLC_MEMBER_LOCAL) != 0) return 0;
+    const std::uint32_t variant =
+        SLC_VARIANT(static_cast<std::uint32_t>(forward), inner_is_ip6 ? 1u : 0u);
+    return probes_.mark_of({id, variant}, generation->header(id, variant));
+}
+
+/// After the header templates of an address have changed.
+void Controller::renew_probes(const IpAddress& address) {
+    const auto renew = [&](const Loaded& loaded) {
+        const auto found = loaded.members_at.find(address);
+        if (found == loaded.members_at.end()) return;
+        for (const std::size_t index : found->second) {
+            const std::uint32_t id = loaded.image.members[index].id;
+            for (std::uint32_t variant = 0; variant < SLC_VARIANTS; ++variant)
+                probes_.renew({id, variant}, loaded.generation->header(id, variant));
+        }
+    };
+    if (canary_) renew(canary_->loaded);
+    renew(*live_);
 }
 
 void Controller::take_health() {
     enforce_health(health_.take(steady_now()));
+}
+
+void Controller::tick_health() {
+    take_health();
+    save_health();
+    if (Clock::now() - probes_followed_ < kFollowRoutes) return;
+    probes_followed_ = Clock::now();
+    probes_.follow_routes();
 }
 
 /// By the entry road: a failed backend leaves its slots at once, one that came back is a planned

@@ -7,6 +7,22 @@
 #include "plan/image.h"
 
 namespace sluice::control {
+namespace {
+
+/// What a command sends cannot be marked.
+bool needs_mark(const config::Check& check) {
+    return check.via == config::CheckVia::vip && check.type != config::CheckType::command;
+}
+
+}  // namespace
+
+std::set<IpAddress> marked_vips(const std::vector<GroupChecks>& checks) {
+    std::set<IpAddress> out;
+    for (const GroupChecks& group : checks)
+        for (const GroupChecks::Place& place : group.places)
+            if (needs_mark(*place.check)) out.insert(place.vip);
+    return out;
+}
 
 std::vector<GroupChecks> checks_of(const config::Config& config) {
     std::vector<GroupChecks> out;
@@ -54,14 +70,15 @@ void add_targets(const config::Group& group, const GroupChecks& checks,
                               .address = backend.address,
                               .port = place.port,
                               .source = {},
+                              .backend_address = backend.address,
                               .service = place.service,
                               .group = group.name,
                               .backend = backend.address.text()};
-        if (place.check->via == config::CheckVia::vip &&
-            place.check->type != config::CheckType::command) {
+        if (needs_mark(*place.check)) {
+            const auto mark = mark_of(member, place.forward, place.vip.is_ip6);
+            if (!mark) continue;
             target.address = place.vip;
-            target.mark = mark_of(member);
-            if (target.mark == 0) continue;
+            target.mark = *mark;
         }
         out.push_back(std::move(target));
     }

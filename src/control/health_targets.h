@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +21,10 @@
 
 namespace sluice::control {
 
-/// SO_MARK by which probes find their way to a member; 0: it has none yet, and is not probed.
-using MarkOf = std::function<std::uint32_t(const std::string& member)>;
+/// SO_MARK by which probes of a service's packets find their way to a member; 0: it is this node,
+/// and needs none. Nothing: it cannot be probed now.
+using MarkOf = std::function<std::optional<std::uint32_t>(
+    const std::string& member, config::Forward forward, bool inner_is_ip6)>;
 
 /// The checks of one group, shared by its backends.
 struct GroupChecks {
@@ -47,6 +51,9 @@ struct TargetKey {
     std::size_t check = 0;
 };
 TargetKey parse_target_key(std::string_view key);
+
+/// Where probes of this configuration go that need a mark.
+std::set<IpAddress> marked_vips(const std::vector<GroupChecks>& checks);
 
 /// Of one backend. A check through the tunnel of a member without a mark is left out.
 void add_targets(const config::Group& group, const GroupChecks& checks,

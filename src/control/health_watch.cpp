@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "config/rules.h"
+#include "plan/inherit.h"
 
 namespace sluice::control {
 namespace {
