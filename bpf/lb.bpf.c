@@ -10,6 +10,7 @@
  *   slc_too_big  answers what would not fit the egress
  *   slc_decap    tunnels of other balancers that end here
  *   slc_follow   fragments and the like in marked slots: the flow table
+ *   slc_reject   answers for services that have no backend
  *
  * The stages are in stage/, in walk order; each opens with its contract. Map sizes and .rodata come
  * from the loader (src/kernel/generation.h). All programs are xdp.frags: a program array takes
@@ -22,6 +23,7 @@
 #include "stage/follow.h"
 #include "stage/frag.h"
 #include "stage/icmp.h"
+#include "stage/reject.h"
 #include "stage/steer.h"
 #include "stage/too_big.h"
 
@@ -219,4 +221,14 @@ int slc_follow(struct xdp_md *ctx)
     if (!slc_resume(&pkt))
         return slc_drop(ctx, &pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
     return slc_stage_follow(ctx, &pkt);
+}
+
+SEC("xdp.frags")
+int slc_reject(struct xdp_md *ctx)
+{
+    struct slc_pkt pkt = {};
+
+    if (!slc_resume(&pkt))
+        return slc_drop(ctx, &pkt, SLC_STAGE_ENTRY, SLC_REASON_MAP_MISSED);
+    return slc_stage_reject(ctx, &pkt);
 }

@@ -28,8 +28,8 @@
  * ticks ago, so that no CPU which still saw it alive renews another's entry.
  *
  * False matches. A flow that is not there is taken for one that is with a probability of at most
- * 8 / 2^34 (4.7e-10) per packet, and then only within its own group: another backend of the same
- * service.
+ * 8 / 2^34 (4.7e-10) per packet, and then only within its own family of groups: another backend of
+ * the same service, or of what that falls back on.
  *
  * What a packet does to it is in flow_decide.h.
  */
@@ -55,7 +55,7 @@ enum slc_flow_kind {
 
 enum slc_flow_member {
     SLC_FLOW_FITS = 0,
-    SLC_FLOW_FOREIGN = 1, /* of another group: a false match, or not ours */
+    SLC_FLOW_FOREIGN = 1, /* of another family of groups: a false match, or not ours */
     SLC_FLOW_DEAD = 2,
 };
 
@@ -124,9 +124,9 @@ SLC_HASH_FN slc_u8 slc_flow_rescale(slc_u32 ticks, slc_s32 finer)
 /* A packet's question. */
 struct slc_flow_ask {
     slc_u64 hash;
-    slc_u64 slot;  /* the slot's word */
-    slc_u32 tick;  /* now, in ticks of the table */
-    slc_u32 group; /* number of the group */
+    slc_u64 slot;   /* the slot's word */
+    slc_u32 tick;   /* now, in ticks of the table */
+    slc_u32 family; /* of the service's group (types.h) */
     slc_u8 lifetime[SLC_FLOW_CLASSES];
     slc_u8 kind;   /* enum slc_flow_kind */
     slc_u8 shared; /* the hash is shared by connections (source affinity): none ends the flow */

@@ -6,7 +6,7 @@
  *
  * The includer defines before
  *   SLC_FLOW_ENV                          a type whose pointer is handed through,
- *   SLC_FLOW_MEMBER(env, member, group)   SLC_FLOW_FITS, SLC_FLOW_FOREIGN or SLC_FLOW_DEAD, and
+ *   SLC_FLOW_MEMBER(env, member, family)  SLC_FLOW_FITS, SLC_FLOW_FOREIGN or SLC_FLOW_DEAD, and
  *   SLC_FLOW_ACCOUNT(env, member)         the account of a member's group, or NULL.
  */
 
@@ -50,7 +50,7 @@ SLC_FLOW_FN int slc_flow_find(struct slc_flow_bucket *bucket, const struct slc_f
             slc_flow_disown(&bucket->entry[i], entry);
             continue;
         }
-        fit = SLC_FLOW_MEMBER(env, SLC_FLOW_MEMBER_OF(entry), ask->group);
+        fit = SLC_FLOW_MEMBER(env, SLC_FLOW_MEMBER_OF(entry), ask->family);
         if (fit == SLC_FLOW_FITS) {
             *found = entry;
             return i;
@@ -85,16 +85,26 @@ SLC_FLOW_FN void slc_flow_touch(struct slc_flow_bucket *bucket, int at, slc_u64 
         *(volatile slc_u8 *)place = expiry; /* the lowest byte of a little-endian word */
 }
 
-/* Whether the group may take one more entry. Compared as signed numbers: a count that user space
- * has just corrected below zero is no reason to refuse. */
-SLC_FLOW_FN int slc_flow_may_take(const struct slc_flow_places *at)
+/* The account that pays for an entry of `member`: that of its own group, which may be one that
+ * stands in for the packet's. */
+SLC_FLOW_FN struct slc_account *slc_flow_payer(const struct slc_flow_places *at, SLC_FLOW_ENV *env,
+                                               slc_u32 member)
 {
-    slc_s64 used = *(volatile slc_s64 *)&at->account->used;
+    struct slc_account *own = SLC_FLOW_ACCOUNT(env, member);
 
-    if (used < (slc_s64)at->account->share)
+    return own ? own : at->account;
+}
+
+/* Whether the account may take one more entry. Compared as signed numbers: a count that user space
+ * has just corrected below zero is no reason to refuse. */
+SLC_FLOW_FN int slc_flow_may_take(const struct slc_account *account, const struct slc_account *pool)
+{
+    slc_s64 used = *(volatile slc_s64 *)&account->used;
+
+    if (used < (slc_s64)account->share)
         return 1;
-    return used < (slc_s64)at->account->ceiling &&
-           *(volatile slc_s64 *)&at->pool->used < (slc_s64)at->pool->ceiling;
+    return used < (slc_s64)account->ceiling &&
+           *(volatile slc_s64 *)&pool->used < (slc_s64)pool->ceiling;
 }
 
 /* One entry more on an account. Beyond its share it is one of the pool's too: by what each CPU saw
@@ -145,13 +155,14 @@ SLC_FLOW_FN slc_u8 slc_flow_remember(const struct slc_flow_places *at,
 {
     slc_u8 expiry = (slc_u8)(ask->tick + slc_flow_lifetime(ask, flow_class));
     slc_u64 entry = slc_flow_entry(ask->hash, flow_class, member, expiry);
+    struct slc_account *account = slc_flow_payer(at, env, member);
     slc_u64 replaced = 0;
 
-    if (!slc_flow_may_take(at))
+    if (!slc_flow_may_take(account, at->pool))
         return SLC_FLOW_REFUSED_CEILING;
     if (!slc_flow_place(at->bucket, entry, ask->tick, dead, &replaced))
         return SLC_FLOW_REFUSED_FULL;
-    slc_flow_charge(at->account, at->pool);
+    slc_flow_charge(account, at->pool);
     slc_flow_release(env, at->pool, replaced);
     return SLC_FLOW_INSERTED;
 }
@@ -175,7 +186,8 @@ SLC_FLOW_FN void slc_flow_move(const struct slc_flow_places *at, const struct sl
         return;
     }
     if (__sync_val_compare_and_swap(&at->old->entry[i & (SLC_FLOW_WAYS - 1)], entry, 0) != entry)
-        slc_flow_charge(at->account, at->pool); /* it is still there, or was freed and released */
+        /* It is still there, or was freed and released. */
+        slc_flow_charge(slc_flow_payer(at, env, SLC_FLOW_MEMBER_OF(entry)), at->pool);
     slc_flow_release(env, at->pool, replaced);
 }
 

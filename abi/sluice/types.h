@@ -59,6 +59,7 @@ enum slc_stage {
     SLC_STAGE_FRAG = 7,
     SLC_STAGE_TOO_BIG = 8,
     SLC_STAGE_DECAP = 9,
+    SLC_STAGE_REJECT = 10,
     SLC_STAGE_COUNT,
 };
 
@@ -129,17 +130,18 @@ SLC_ASSERT_SIZE(struct slc_service_counter, 32);
 /* slc_drop_counters: drops of a service (0: none) by reason, at service * SLC_DROP_ROWS +
  * slc_drop_row(). A reason that is not named here shares row 0. */
 #define SLC_DROP_ROWS 16
-#define SLC_DROP_REASONS(X)  \
-    X(1, NO_BACKEND)         \
-    X(2, BACKEND_UNRESOLVED) \
-    X(3, TOO_BIG_DF_CLEAR)   \
-    X(4, TOO_BIG_UNANSWERED) \
-    X(5, HEADROOM)           \
-    X(6, MAP_MISSED)         \
-    X(7, TAIL_MISSED)        \
-    X(8, FRAG_UNKNOWN)       \
-    X(9, ICMP_RATE)          \
-    X(10, ICMP_QUOTE_MISMATCH)
+#define SLC_DROP_REASONS(X)    \
+    X(1, NO_BACKEND)           \
+    X(2, BACKEND_UNRESOLVED)   \
+    X(3, TOO_BIG_DF_CLEAR)     \
+    X(4, TOO_BIG_UNANSWERED)   \
+    X(5, HEADROOM)             \
+    X(6, MAP_MISSED)           \
+    X(7, TAIL_MISSED)          \
+    X(8, FRAG_UNKNOWN)         \
+    X(9, ICMP_RATE)            \
+    X(10, ICMP_QUOTE_MISMATCH) \
+    X(11, REJECTED_UNANSWERED)
 
 /* ---- the node ---- */
 
@@ -172,6 +174,7 @@ SLC_ASSERT_SIZE(struct slc_service_counter, 32);
 #define SLC_FEATURE_SAMPLE (1u << 24) /* one packet of 2^sample_log2 is kept in slc_samples */
 #define SLC_FEATURE_TAP (1u << 25)    /* somebody captures: packets go to slc_tap_events, too */
 #define SLC_FEATURE_UNCOUNTED (1u << 26) /* of benchmarks only: what counting costs */
+#define SLC_FEATURE_REJECT (1u << 27)    /* some service answers while it has no backend */
 
 /* Constants of the program, in .rodata: the specialisation. */
 struct slc_node {
@@ -301,6 +304,10 @@ enum slc_affinity {
     (1u << 2) /* none is: packets follow `current`, whatever happens \
                */
 
+/* Without a backend that may take traffic its packets are answered: TCP with a reset, UDP with ICMP
+ * port unreachable. */
+#define SLC_SERVICE_REJECT (1u << 3)
+
 /* How a packet may name its backend itself. */
 enum slc_id_format {
     SLC_ID_NONE = 0,
@@ -323,7 +330,8 @@ struct slc_service {
     slc_u8 id_format;                  /* enum slc_id_format */
     slc_u8 id_len;                     /* QUIC-LB: bytes of the server id, 1..15 */
     slc_u8 id_rotation;                /* QUIC-LB: value of the first three bits, 0..6 */
-    slc_u8 zero[5];
+    slc_u8 zero;
+    slc_u32 family; /* of its group; see slc_member */
 };
 SLC_ASSERT_SIZE(struct slc_service, 32);
 
@@ -372,7 +380,9 @@ struct slc_member {
     slc_u16 weight;     /* as configured */
     slc_u8 state;       /* as configured: enum slc_member_state; RETIRED: no backend any more */
     slc_u8 is_ip6;
-    slc_u32 zero;
+    /* Groups that fall back on one another, directly or not, are a family, called after the last
+     * one of their chain: flows of their services may be remembered for members of each. */
+    slc_u32 family;
 };
 
 enum slc_member_state {
@@ -383,6 +393,9 @@ enum slc_member_state {
 };
 
 SLC_ASSERT_SIZE(struct slc_member, 64);
+
+/* Of a member or a service, also of one that an earlier version has written without it. */
+#define SLC_FAMILY_OF(record) ((record).family ? (record).family : (record).group)
 
 #define SLC_MEMBER_DOWN (1u << 1) /* failed: what is remembered for it is void */
 

@@ -58,7 +58,7 @@ static __always_inline int bench_fit(__u32 member, __u32 group)
 }
 
 #define SLC_FLOW_ENV struct bench_flow_shared
-#define SLC_FLOW_MEMBER(env, member, group) bench_fit(member, group)
+#define SLC_FLOW_MEMBER(env, member, family) bench_fit(member, family)
 #define SLC_FLOW_ACCOUNT(env, member) (&bench_flow_shared.account[1])
 #include "sluice/flow_decide.h"
 
@@ -83,7 +83,7 @@ static __always_inline void bench_ask_sluice(struct bench_flow_job *job,
     struct slc_flow_ask ask = {.hash = bench_flow_hash(key),
                                .slot = job->slot,
                                .tick = job->tick,
-                               .group = 1,
+                               .family = 1,
                                .lifetime = {SLC_FLOW_MAX_TICKS, SLC_FLOW_MAX_TICKS,
                                             SLC_FLOW_MAX_TICKS, SLC_FLOW_MAX_TICKS},
                                .kind = job->kind};

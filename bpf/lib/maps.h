@@ -136,6 +136,7 @@ enum slc_tail {
     SLC_TAIL_DECAP = 4,
     SLC_TAIL_FOLLOW = 5,
     SLC_TAIL_LB6 = 6,
+    SLC_TAIL_REJECT = 7,
     SLC_TAIL_COUNT,
 };
 

@@ -71,13 +71,13 @@ SLC_INLINE __u32 slc_sample_find(struct xdp_md *ctx, struct slc_pkt *pkt,
     int outer;
 
     if (slc_parse_link(&cur, pkt, type_be) || rec->reason == SLC_REASON_DECAPSULATED ||
-        rec->reason == SLC_REASON_ECHO_REPLIED)
+        rec->reason == SLC_REASON_ECHO_REPLIED || rec->reason == SLC_REASON_REJECTED_RESET)
         return 0;
     if (rec->verdict != SLC_VERDICT_TX && rec->verdict != SLC_VERDICT_REDIRECT)
         return pkt->l3_off;
     ip_len = *type_be == SLC_ETH_IP6 ? sizeof(struct slc_ip6) : sizeof(struct slc_ip4);
     /* The answer quotes it. */
-    if (rec->stage == SLC_STAGE_TOO_BIG)
+    if (rec->stage == SLC_STAGE_TOO_BIG || rec->stage == SLC_STAGE_REJECT)
         return pkt->l3_off + ip_len + sizeof(struct slc_icmp);
     outer = slc_sample_outer(pkt, rec->service, ip_len);
     if (outer < 0)

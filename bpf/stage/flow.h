@@ -15,11 +15,11 @@
 
 #include "lib/proof.h"
 
-SLC_INLINE int slc_flow_member_fit(const struct slc_pkt *pkt, __u32 member, __u32 group)
+SLC_INLINE int slc_flow_member_fit(const struct slc_pkt *pkt, __u32 member, __u32 family)
 {
     const struct slc_member *record = slc_members_at(pkt, member);
 
-    if (!record || *(volatile __u32 *)&record->group != group)
+    if (!record || *(volatile __u32 *)&record->family != family)
         return SLC_FLOW_FOREIGN;
     return *(volatile __u32 *)&record->flags & SLC_MEMBER_DOWN ? SLC_FLOW_DEAD : SLC_FLOW_FITS;
 }
@@ -32,7 +32,7 @@ SLC_INLINE struct slc_account *slc_flow_account_of(const struct slc_pkt *pkt, __
 }
 
 #define SLC_FLOW_ENV const struct slc_pkt
-#define SLC_FLOW_MEMBER(env, member, group) slc_flow_member_fit(env, member, group)
+#define SLC_FLOW_MEMBER(env, member, family) slc_flow_member_fit(env, member, family)
 #define SLC_FLOW_ACCOUNT(env, member) slc_flow_account_of(env, member)
 #include "sluice/flow_decide.h"
 
@@ -95,14 +95,14 @@ static __noinline __u64 slc_follow_flow(void *live, const struct slc_service *se
     struct slc_flow_ask ask = {
         .hash = hash,
         .slot = query & ((1ull << 44) - 1),
-        .group = service->group,
+        .family = service->family,
         .kind = query >> 44,
         .shared = service->affinity != SLC_AFFINITY_FIVE_TUPLE,
         .always = service->flags & SLC_SERVICE_TRACK_ALWAYS,
     };
 
     __builtin_memcpy(ask.lifetime, service->lifetime, sizeof ask.lifetime);
-    if (!slc_flow_places_of(&pkt, ask.group, &ask, &at))
+    if (!slc_flow_places_of(&pkt, service->group, &ask, &at))
         return SLC_FLOW_NO_ANSWER;
     slc_flow_decide(&at, &ask, &pkt, &answer);
     return SLC_FLOW_ANSWER(answer.member, answer.how, answer.insert, answer.held);
@@ -135,8 +135,19 @@ SLC_INLINE __u16 slc_flow_reason(__u64 answer)
     return SLC_REASON_FORWARDED;
 }
 
+/* Not a reason: nobody takes the packet, and its service is one that answers then (reject.h). */
+#define SLC_PICK_REJECT 0xfffe
+
+/* What becomes of a packet that no backend takes; what only looks is never answered. */
+SLC_INLINE __u16 slc_nobody(const struct slc_pkt *pkt, const struct slc_service *service)
+{
+    return SLC_HAS(REJECT) && (service->flags & SLC_SERVICE_REJECT) && !pkt->looks_only
+               ? SLC_PICK_REJECT
+               : SLC_REASON_NO_BACKEND;
+}
+
 /* Asks the table where the packet goes, for its slot `*word` that read as `slot`. 0 with rec.member
- * and, unless looks_only, picked set; or the reason for a drop. */
+ * and, unless looks_only, picked set; SLC_PICK_REJECT, or the reason for a drop. */
 SLC_INLINE __u16 slc_ask_flows(struct slc_pkt *pkt, const struct slc_service *service, __u64 *word,
                                __u64 slot)
 {
@@ -154,5 +165,5 @@ SLC_INLINE __u16 slc_ask_flows(struct slc_pkt *pkt, const struct slc_service *se
     pkt->rec.member = (__u32)answer;
     if (!pkt->looks_only)
         pkt->picked = slc_flow_reason(answer);
-    return pkt->rec.member ? 0 : SLC_REASON_NO_BACKEND;
+    return pkt->rec.member ? 0 : slc_nobody(pkt, service);
 }

@@ -9,7 +9,7 @@
  * Reads    pkt: hash, rec.service, and what flow reads; for an ICMP error, those of the flow that
  *          it speaks of, with looks_only set and picked what to count.
  * Leaves   rec.member, picked; what is remembered of the first of a packet's fragments.
- * Goes to  forward.
+ * Goes to  forward, or reject.
  * Reasons  NO_BACKEND, MAP_MISSED, and those of flow.
  */
 
@@ -36,6 +36,8 @@ SLC_INLINE int slc_stage_follow(struct xdp_md *ctx, struct slc_pkt *pkt)
 
     if (word)
         fault = slc_ask_flows(pkt, service, word, *(volatile __u64 *)word);
+    if (SLC_HAS(REJECT) && fault == SLC_PICK_REJECT)
+        return slc_continue(ctx, pkt, SLC_STAGE_PICK, SLC_TAIL_REJECT);
     if (fault || !service)
         return slc_drop(ctx, pkt, pkt->looks_only ? SLC_STAGE_ICMP : SLC_STAGE_PICK, fault);
     if (pkt->frag_first)

@@ -6,7 +6,7 @@
  *
  * Reads    pkt: proto, l4_off; the fragment fields; the fragment table.
  * Leaves   an entry for a first fragment.
- * Goes to  steer for the first fragment, forward for the later ones.
+ * Goes to  follow, forward or reject for the first fragment, forward for the later ones.
  * Reasons  FRAG_TINY, FRAG_UNKNOWN, FRAG_ICMP, FORWARDED_FRAGMENT, PROTOCOL_UNSUPPORTED.
  *
  * Only the first fragment has ports; where it went is remembered under a keyed hash of (addresses,
@@ -143,6 +143,8 @@ SLC_INLINE int slc_frag_first(struct xdp_md *ctx, struct slc_pkt *pkt, const str
     fault = slc_pick(ctx, pkt, &service, 0);
     if (SLC_HAS(TRACKING) && fault == SLC_PICK_FOLLOW)
         return slc_continue(ctx, pkt, SLC_STAGE_PICK, SLC_TAIL_FOLLOW);
+    if (SLC_HAS(REJECT) && fault == SLC_PICK_REJECT)
+        return slc_continue(ctx, pkt, SLC_STAGE_PICK, SLC_TAIL_REJECT);
     if (fault)
         return slc_drop(ctx, pkt, SLC_STAGE_PICK, fault);
     slc_frag_remember(pkt, slc_frag_tag(pkt));

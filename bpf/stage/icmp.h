@@ -18,27 +18,8 @@
 #include "lib/csum_frame.h"
 #include "lib/icmp_types.h"
 #include "lib/limiter.h"
+#include "stage/answer.h"
 #include "stage/steer.h"
-
-/* Whether the frame came to one interface alone. What came by a link-layer broadcast or multicast
- * is not answered (RFC 1122 3.2.2), nor could it be: the answer would name the group as its sender.
- */
-SLC_INLINE int slc_by_unicast(struct xdp_md *ctx)
-{
-    struct slc_cursor cur = slc_cursor_start(ctx);
-    struct ethhdr *eth = slc_take(&cur, sizeof *eth);
-
-    return eth && !(eth->h_dest[0] & 1);
-}
-
-SLC_INLINE void slc_swap_macs(struct ethhdr *eth)
-{
-    __u8 mac[ETH_ALEN];
-
-    __builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
-    __builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
-    __builtin_memcpy(eth->h_source, mac, ETH_ALEN);
-}
 
 /* Whether the checksum over the ICMP message (and the pseudo header, for ICMPv6) is right, and that
  * of the IPv4 header, which the answer inherits. */
@@ -49,12 +30,8 @@ SLC_INLINE int slc_icmp_sound(struct xdp_md *ctx, const struct slc_pkt *pkt)
 
     if (sum < 0)
         return 0;
-    if (pkt->is_ip6) {
-        pseudo = bpf_htons(slc_l4_len(pkt)) + bpf_htons(IPPROTO_ICMPV6);
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            pseudo += slc_csum_word32(pkt->src[i]) + slc_csum_word32(pkt->dst[i]);
-    }
+    if (pkt->is_ip6)
+        pseudo = slc_pseudo_sum(pkt, IPPROTO_ICMPV6, slc_l4_len(pkt));
     if (slc_csum_fold((__u64)sum + pseudo) != 0xffff)
         return 0;
     return pkt->is_ip6 ||

@@ -6,7 +6,7 @@
  *
  * Reads    pkt: addresses, ports, protocol; the service's record, ring and slot.
  * Leaves   pkt: hash, rec.member, rec.customer, rec.policy, picked.
- * Goes to  forward, or to follow when the slot is marked.
+ * Goes to  forward, to follow when the slot is marked, or to reject when nobody takes the packet.
  * Reasons  FORWARDED (in picked), NO_BACKEND, MAP_MISSED, and those of identity.
  *
  * In an unmarked slot nothing is written and nothing is kept for a flow: the same packet finds the
@@ -68,7 +68,7 @@ SLC_INLINE void slc_tell_slot(const struct slc_pkt *pkt, __u32 ring, const __u64
     proof->slot_word = *word;
 }
 
-/* The slot of pkt's hash, or NULL with *fault, the reason for a drop. */
+/* The slot of pkt's hash, or NULL with *fault, as slc_pick returns it. */
 SLC_INLINE __u64 *slc_slot_word(const struct slc_pkt *pkt, const struct slc_service *service,
                                 __u16 *fault)
 {
@@ -80,7 +80,7 @@ SLC_INLINE __u64 *slc_slot_word(const struct slc_pkt *pkt, const struct slc_serv
         return NULL;
     ring = *(volatile __u64 *)word;
     if (!(ring & SLC_RING_VALID)) {
-        *fault = SLC_REASON_NO_BACKEND;
+        *fault = slc_nobody(pkt, service);
         return NULL;
     }
     return slc_slots_at(pkt, SLC_RING_OFFSET(ring) + slc_slot_of(pkt->hash, SLC_RING_LOG2(ring)));
@@ -91,8 +91,8 @@ SLC_INLINE __u64 *slc_slot_word(const struct slc_pkt *pkt, const struct slc_serv
  * the verifier has patience for. */
 #define SLC_PICK_FOLLOW 0xffff
 
-/* 0 with *service and rec.member set, SLC_PICK_FOLLOW unless the table may be asked `here`, or the
- * reason for a drop. */
+/* 0 with *service and rec.member set, SLC_PICK_FOLLOW unless the table may be asked `here`,
+ * SLC_PICK_REJECT, or the reason for a drop. */
 SLC_INLINE __u16 slc_pick(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_service **service,
                           int here)
 {
@@ -122,5 +122,5 @@ SLC_INLINE __u16 slc_pick(struct xdp_md *ctx, struct slc_pkt *pkt, struct slc_se
                    ? slc_ask_flows(pkt, found, word, slot)
                    : SLC_PICK_FOLLOW;
     pkt->rec.member = SLC_SLOT_CURRENT(slot);
-    return pkt->rec.member ? 0 : SLC_REASON_NO_BACKEND;
+    return pkt->rec.member ? 0 : slc_nobody(pkt, found);
 }

@@ -38,6 +38,8 @@ SLC_INLINE int slc_steer(struct xdp_md *ctx, struct slc_pkt *pkt, const struct s
     fault = slc_pick(ctx, pkt, &service, here);
     if (SLC_HAS(TRACKING) && SLC_UNLIKELY(fault == SLC_PICK_FOLLOW))
         return slc_continue(ctx, pkt, SLC_STAGE_PICK, SLC_TAIL_FOLLOW);
+    if (SLC_HAS(REJECT) && SLC_UNLIKELY(fault == SLC_PICK_REJECT))
+        return slc_continue(ctx, pkt, SLC_STAGE_PICK, SLC_TAIL_REJECT);
     if (SLC_UNLIKELY(fault))
         return slc_drop(ctx, pkt, SLC_STAGE_PICK, fault);
     return slc_forward(ctx, pkt, service, pkt->picked);

@@ -15,36 +15,11 @@
  * 8200).
  */
 
+#include "lib/icmp_types.h"
 #include "lib/limiter.h"
-#include "stage/icmp.h"
+#include "stage/answer.h"
 
-#define SLC_ICMP_LEN 8
 #define SLC_ICMP4_FRAG_NEEDED 4
-
-/* Where the frame starts in a reply: Ethernet, tags, new IP header, ICMP header, quote. */
-SLC_INLINE int slc_make_room(struct xdp_md *ctx, const struct slc_pkt *pkt, __u32 header_len,
-                             __u32 quote_len)
-{
-    __u8 link[22];
-    struct slc_cursor cur = slc_cursor_start(ctx);
-    void *from = slc_take(&cur, sizeof link);
-    void *to;
-
-    if (!from)
-        return -1;
-    __builtin_memcpy(link, from, sizeof link);
-    if (bpf_xdp_adjust_tail(ctx, (int)(pkt->l3_off + quote_len) - (int)pkt->frame_len))
-        return -1;
-    if (bpf_xdp_adjust_head(ctx, -(int)header_len))
-        return -1;
-    cur = slc_cursor_start(ctx);
-    to = slc_take(&cur, sizeof link);
-    if (!to)
-        return -1;
-    __builtin_memcpy(to, link, sizeof link);
-    slc_swap_macs(to);
-    return 0;
-}
 
 SLC_INLINE int slc_reply_too_big4(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
@@ -63,15 +38,7 @@ SLC_INLINE int slc_reply_too_big4(struct xdp_md *ctx, struct slc_pkt *pkt)
     quote = slc_take(&cur, SLC_ICMP4_QUOTE_LEN);
     if (!ip || !icmp || !quote)
         return -1;
-    __builtin_memset(ip, 0, sizeof *ip);
-    ip->version_ihl = 0x45;
-    ip->len_be = bpf_htons(sizeof *ip + SLC_ICMP_LEN + SLC_ICMP4_QUOTE_LEN);
-    ip->ttl = 64;
-    ip->proto = IPPROTO_ICMP;
-    ip->src_be = pkt->dst[3];
-    ip->dst_be = pkt->src[3];
-    ip->csum = ~slc_csum_fold((__u64)bpf_htons(0x4500) + ip->len_be + bpf_htons(64 << 8 | 1) +
-                              slc_csum_word32(ip->src_be) + slc_csum_word32(ip->dst_be));
+    slc_answer_ip4(ip, pkt, IPPROTO_ICMP, SLC_ICMP_LEN + SLC_ICMP4_QUOTE_LEN, 0);
     icmp->type = SLC_ICMP4_UNREACHABLE;
     icmp->code = SLC_ICMP4_FRAG_NEEDED;
     icmp->csum = 0;
@@ -87,7 +54,7 @@ SLC_INLINE int slc_reply_too_big4(struct xdp_md *ctx, struct slc_pkt *pkt)
 SLC_INLINE int slc_reply_too_big6(struct xdp_md *ctx, struct slc_pkt *pkt)
 {
     const __u32 headers = sizeof(struct slc_ip6) + SLC_ICMP_LEN;
-    __u16 len_be = bpf_htons(SLC_ICMP_LEN + SLC_ICMP6_QUOTE_LEN);
+    const __u32 len = SLC_ICMP_LEN + SLC_ICMP6_QUOTE_LEN;
     struct slc_cursor cur;
     struct slc_ip6 *ip;
     struct slc_icmp *icmp;
@@ -103,17 +70,8 @@ SLC_INLINE int slc_reply_too_big6(struct xdp_md *ctx, struct slc_pkt *pkt)
     quote = slc_take(&cur, SLC_ICMP6_QUOTE_LEN);
     if (!ip || !icmp || !quote)
         return -1;
-    ip->version_class_flow_be = bpf_htonl(6u << 28);
-    ip->payload_len_be = len_be;
-    ip->next = IPPROTO_ICMPV6;
-    ip->hop_limit = 64;
-    sum = bpf_htons(IPPROTO_ICMPV6) + len_be;
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        ip->src_be[i] = pkt->dst[i];
-        ip->dst_be[i] = pkt->src[i];
-        sum += slc_csum_word32(pkt->dst[i]) + slc_csum_word32(pkt->src[i]);
-    }
+    slc_answer_ip6(ip, pkt, IPPROTO_ICMPV6, len);
+    sum = slc_pseudo_sum(pkt, IPPROTO_ICMPV6, len);
     icmp->type = SLC_ICMP6_TOO_BIG;
     icmp->code = 0;
     icmp->csum = 0;

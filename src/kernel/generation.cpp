@@ -406,6 +406,7 @@ Result<void> Generation::set_member(std::uint32_t id, const slc_member& record) 
     place.weight = record.weight;
     place.state = record.state;
     place.is_ip6 = record.is_ip6;
+    publish(place.family, record.family);
     publish(place.group, record.group);
     return {};
 }

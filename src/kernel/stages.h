@@ -35,6 +35,7 @@ inline constexpr Stage kStages[] = {
     {"slc_decap", 4, SLC_FEATURE_DECAP},
     {"slc_follow", 5, SLC_FEATURE_TRACKING},
     {"slc_lb6", 6, SLC_FEATURE_IP6},
+    {"slc_reject", 7, SLC_FEATURE_REJECT},
 };
 
 }  // namespace sluice::kernel

@@ -348,7 +348,7 @@ Result<TwinAnswer> Twin::run(std::span<const std::uint8_t> frame, std::uint64_t 
     return out;
 }
 
-std::optional<RememberedFlow> Twin::flow(std::uint64_t hash, std::uint32_t group,
+std::optional<RememberedFlow> Twin::flow(std::uint64_t hash, std::uint32_t family,
                                          std::uint64_t clock_ns) const {
     const auto find = [&](std::span<slc_flow_bucket> table, std::uint8_t log2, std::uint8_t shift,
                           bool is_leaving) -> std::optional<RememberedFlow> {
@@ -358,7 +358,7 @@ std::optional<RememberedFlow> Twin::flow(std::uint64_t hash, std::uint32_t group
             const std::uint32_t member = SLC_FLOW_MEMBER_OF(entry);
             const bool is_it = ((entry ^ hash) & SLC_FLOW_FINGERPRINT_MASK) == 0 &&
                                slc_flow_is_alive(entry, tick) && member < members().size() &&
-                               members()[member].group == group &&
+                               SLC_FAMILY_OF(members()[member]) == family &&
                                (members()[member].flags & SLC_MEMBER_DOWN) == 0;
             if (!is_it) continue;
             const std::chrono::nanoseconds left{std::uint64_t{slc_flow_left(entry, tick)} << shift};

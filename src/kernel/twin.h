@@ -77,8 +77,9 @@ class Twin {
 
     // What the twin's tables say now.
 
-    /// The flow that packets of this hash and group follow; nothing when it is not remembered.
-    [[nodiscard]] std::optional<RememberedFlow> flow(std::uint64_t hash, std::uint32_t group,
+    /// The flow that packets of this hash and family of groups (slc_member) follow; nothing when it
+    /// is not remembered.
+    [[nodiscard]] std::optional<RememberedFlow> flow(std::uint64_t hash, std::uint32_t family,
                                                      std::uint64_t clock_ns) const;
     [[nodiscard]] std::uint64_t ring(std::uint32_t index) const;  ///< Its descriptor.
     /// Null where the member is not resolved.

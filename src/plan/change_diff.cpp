@@ -17,6 +17,10 @@ using config::Service;
 // Why each road is consistent, and no cheaper one.
 constexpr const char* kNoPacket = "no packet sees it";
 constexpr const char* kDaemonOnly = "read by the daemon alone; slots move as it says from now on";
+constexpr const char* kWatched = "backends are watched otherwise; no packet sees it";
+constexpr const char* kFamily =
+    "services' records and backends' header templates are laid out for it when a program is loaded";
+constexpr const char* kRouters = "routers are told; no packet sees it";
 constexpr const char* kSlots = "slots move one by one, each by one aligned store";
 constexpr const char* kAccount = "the group's account takes it by one aligned store";
 constexpr const char* kAddBackend =
@@ -120,6 +124,35 @@ std::string max_moved_text(const config::Proof& proof) {
     return out + "%";
 }
 
+std::string flapping_text(const config::Health& health) {
+    if (health.flap_limit == 0) return "never held";
+    return std::to_string(health.flap_limit) + " in " + text_of_duration(health.flap_window) +
+           ", held for " + text_of_duration(health.flap_hold);
+}
+
+std::string when_none_text(const config::Health& health) {
+    return config::name_of(health.when_none) +
+           (health.fallback.empty() ? std::string() : " on " + health.fallback);
+}
+
+std::string checks_text(const std::vector<config::Check>& checks) {
+    if (checks.empty()) return "none";
+    return joined(checks, [](const config::Check& check) {
+        return std::string(config::name_of(check.type)) + " every " +
+               text_of_millis(check.interval);
+    });
+}
+
+std::string bgp_text(const config::AnnounceBgp& bgp) {
+    return "AS " + std::to_string(bgp.as) + " to " +
+           joined(bgp.peers, [](const config::BgpPeer& peer) { return peer.address.text(); });
+}
+
+std::string kernel_text(const config::AnnounceKernel& kernel) {
+    return kernel.interface.empty() ? "routes in table " + std::to_string(kernel.table)
+                                    : "addresses of " + kernel.interface;
+}
+
 bool same_ticks(const config::Lifetimes& left, const config::Lifetimes& right, std::uint8_t shift) {
     const auto same = [shift](std::chrono::seconds one, std::chrono::seconds other) {
         return ticks_of(one, shift) == ticks_of(other, shift);
@@ -177,6 +210,7 @@ class Differ {
     std::vector<Change> run() {
         diff_node();
         diff_interfaces();
+        diff_announce();
         diff_groups();
         diff_services();
         diff_protected();
@@ -247,6 +281,50 @@ class Differ {
             if (!fresh.contains(name)) removed("interface " + name, "", Road::program, kInterfaces);
     }
 
+    /// The same for what has more to it than its text says.
+    template <typename Item, typename Text>
+    void part(const std::string& what, const char* name, const Item& was, const Item& now,
+              Text text, Road road, const char* why) {
+        if (was == now) return;
+        const std::string before = text(was);
+        const std::string after = text(now);
+        field(what, name, before, after == before ? after + ", otherwise" : after, road, why);
+    }
+
+    // ---- announcements ----
+
+    void diff_announce() {
+        const auto ways = [](const config::Announce& announce) {
+            std::string out = announce.bird ? "BIRD" : "";
+            if (announce.bgp) out += (out.empty() ? "" : ", ") + bgp_text(*announce.bgp);
+            if (announce.kernel) out += (out.empty() ? "" : ", ") + kernel_text(*announce.kernel);
+            return out;
+        };
+        if (!before_.announce && !after_.announce) return;
+        if (!before_.announce)
+            return added("announce", ways(*after_.announce), Road::none, kRouters);
+        if (!after_.announce)
+            return removed("announce", ways(*before_.announce), Road::none, kRouters);
+        const config::Announce& was = *before_.announce;
+        const config::Announce& now = *after_.announce;
+        const auto optional = [&](const char* name, const auto& before, const auto& after,
+                                  auto text) {
+            part(
+                "announce", name, before, after,
+                [&](const auto& value) { return value ? text(*value) : std::string("none"); },
+                Road::none, kRouters);
+        };
+        optional("bird", was.bird, now.bird, [](const auto& bird) { return bird.include; });
+        optional("bgp", was.bgp, now.bgp, bgp_text);
+        optional("kernel", was.kernel, now.kernel, kernel_text);
+        field("announce", "while_healthy", config::name_of(was.while_healthy),
+              config::name_of(now.while_healthy), Road::none, kRouters);
+        field("announce", "on_daemon_exit", config::name_of(was.on_daemon_exit),
+              config::name_of(now.on_daemon_exit), Road::none, kRouters);
+        field("announce", "drain", text_of_duration(was.drain), text_of_duration(now.drain),
+              Road::none, kRouters);
+    }
+
     // ---- groups and their backends ----
 
     void diff_groups() {
@@ -285,7 +363,26 @@ class Differ {
               kAccount);
         field(what, "flows.ceiling", percent(was.flows.ceiling), percent(now.flows.ceiling),
               Road::entry, kAccount);
+        diff_health(what, was.health, now.health);
         diff_backends(was, now);
+    }
+
+    void diff_health(const std::string& what, const config::Health& was,
+                     const config::Health& now) {
+        using config::WhenNone;
+        part(what, "health.checks", was.checks, now.checks, checks_text, Road::none, kWatched);
+        field(what, "health.min_healthy", percent(was.min_healthy), percent(now.min_healthy),
+              Road::entry, kDaemonOnly);
+        const auto is_in_tables = [](WhenNone value) {
+            return value == WhenNone::reject || value == WhenNone::fallback;
+        };
+        const bool loads = is_in_tables(was.when_none) || is_in_tables(now.when_none);
+        field(what, "health.when_none", when_none_text(was), when_none_text(now),
+              loads ? Road::program : Road::entry, loads ? kFamily : kDaemonOnly);
+        field(what, "health.slow_start", text_of_duration(was.slow_start),
+              text_of_duration(now.slow_start), Road::entry, kDaemonOnly);
+        field(what, "health.flapping", flapping_text(was), flapping_text(now), Road::entry,
+              kDaemonOnly);
     }
 
     void diff_backends(const Group& was, const Group& now) {
@@ -402,6 +499,8 @@ class Differ {
         record("route_by", routing_text(was.routing), routing_text(now.routing));
         record("customer", was.customer, now.customer);
         record("policy", was.policy, now.policy);
+        const auto truth = [](bool value) { return value ? "true" : "false"; };
+        field(what, "announce", truth(was.announce), truth(now.announce), Road::none, kRouters);
         if (was.lifetimes == now.lifetimes) return;
         const bool same = !new_tick && same_ticks(was.lifetimes, now.lifetimes, shift_);
         const char* why = same ? kSameTicks : kServiceRecord;

@@ -32,8 +32,8 @@ struct ImageMember {
     std::size_t group = 0;    ///< Index into Config::groups.
     std::size_t backend = 0;  ///< Index into Group::backends, or kRetired.
     IpAddress address;
-    /// Which header templates it needs, for services of its group and of those that fall back on it:
-    /// bit SLC_VARIANT(forward, inner_is_ip6).
+    /// Which header templates it needs, for services of its group and of those that fall back on
+    /// it: bit SLC_VARIANT(forward, inner_is_ip6).
     std::uint32_t variants = 0;
     std::uint32_t weight = 0;  ///< As configured, this and the next; of no use when retired.
     config::BackendState state = config::BackendState::ready;

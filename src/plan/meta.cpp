@@ -6,6 +6,9 @@
 #include <unordered_set>
 
 #include "base/version.h"
+#include "config/parse.h"
+#include "config/print.h"
+#include "plan/fallback.h"
 #include "plan/flow_plan.h"
 
 namespace sluice::plan {
@@ -62,12 +65,43 @@ Json encode_services(const MetaSource& source) {
                      {"balance", config::name_of(service.balance)}};
         if (!service.customer.empty()) item["own_customer"] = true;
         if (!service.policy.empty()) item["own_policy"] = true;
+        if (!service.announce) item["unannounced"] = true;
         if (lifetimes != config::Lifetimes{})
             item["lifetimes"] = {lifetimes.embryonic.count(), lifetimes.established.count(),
                                  lifetimes.closing.count(), lifetimes.udp.count()};
         out.push_back(std::move(item));
     }
     return out;
+}
+
+// ---- how backends are watched and VIPs announced, in the words of a configuration ----
+
+/// A group's name in that text, where groups of services need one too.
+std::string watched_name(std::size_t group) {
+    return "g" + std::to_string(group);
+}
+
+/// The part of a configuration that is about nothing else; empty where there is none. Tables need
+/// none of it, and it has a text already.
+std::string watch_text(const Config& config) {
+    const Fallbacks fallbacks(config);
+    std::vector<bool> is_told(config.groups.size());
+    for (std::size_t g = 0; g < config.groups.size(); ++g) {
+        if (config.groups[g].health == config::Health{}) continue;
+        is_told[g] = true;
+        if (const auto next = fallbacks.next_of(g)) is_told[*next] = true;
+    }
+    Config out;
+    out.node.name = config.node.name;
+    out.announce = config.announce;
+    for (std::size_t g = 0; g < config.groups.size(); ++g) {
+        if (!is_told[g]) continue;
+        config::Group& group = out.groups.emplace_back();
+        group.name = watched_name(g);
+        group.health = config.groups[g].health;
+        if (const auto next = fallbacks.next_of(g)) group.health.fallback = watched_name(*next);
+    }
+    return out.groups.empty() && !out.announce ? std::string() : config::to_yaml(out);
 }
 
 std::string hex_of(const config::ServerId& id) {
@@ -168,6 +202,7 @@ class Decoder {
             out.proof.max_moved = moved->is_number() ? moved->get<double>() : 0;
         }
         for (const Json& item : list(document, "tests")) out.tests.push_back(test_in(item));
+        if (find(document, "watch") != nullptr) decode_watch(text(document, "watch"), out);
         if (!fault_.empty())
             return fail(Errc::invalid, "meta: " + fault_ + " is not as sluiced writes it");
         return out;
@@ -287,6 +322,7 @@ class Decoder {
         out.balance = word(item, "balance", kBalances);
         out.own_customer = flag(item, "own_customer");
         out.own_policy = flag(item, "own_policy");
+        out.announce = !flag(item, "unannounced");
         const Json* lifetimes = find(item, "lifetimes");
         if (lifetimes == nullptr) return out;
         if (!lifetimes->is_array() || lifetimes->size() != SLC_FLOW_CLASSES) {
@@ -322,6 +358,25 @@ class Decoder {
                                    server_id_in(string_in(pair[1], "server_ids")));
         }
         return out;
+    }
+
+    /// What watch_text() made.
+    void decode_watch(const std::string& text, Meta& out) {
+        auto read = config::parse(text, "meta");
+        if (!read.ok()) return fault("watch");
+        out.announce = std::move(read.config.announce);
+        std::map<std::string, std::size_t> numbers;
+        for (std::size_t g = 0; g < out.groups.size(); ++g) numbers.emplace(watched_name(g), g);
+        for (config::Group& group : read.config.groups) {
+            const auto found = numbers.find(group.name);
+            if (found == numbers.end()) return fault("watch");
+            config::Health& health = out.groups[found->second].health;
+            health = std::move(group.health);
+            if (health.when_none != config::WhenNone::fallback) continue;
+            const auto other = numbers.find(health.fallback);
+            if (other == numbers.end()) return fault("watch");
+            health.fallback = out.groups[other->second].name;
+        }
     }
 
     config::ServerId server_id_in(const std::string& hex) {
@@ -399,6 +454,8 @@ std::string to_meta(const MetaSource& source) {
                 {"customers", encode_names(source.ids.customers)},
                 {"policies", encode_names(source.ids.policies)},
                 {"tests", encode_tests(source.config.tests)}};
+    if (std::string watch = watch_text(source.config); !watch.empty())
+        out["watch"] = std::move(watch);
     if (source.config.proof.max_moved) out["max_moved"] = *source.config.proof.max_moved;
     // Texts come from a validated configuration; should one not be UTF-8, it must not throw.
     return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";

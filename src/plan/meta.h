@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,7 @@ struct MetaService {
     config::Balance balance = config::Balance::maglev;  ///< Where no ring says it.
     bool own_customer = false;  ///< Else the one in its record is that of a protected prefix.
     bool own_policy = false;
+    bool announce = true;
     config::Lifetimes lifetimes;  ///< The tables have them in ticks.
     bool operator==(const MetaService&) const = default;
 };
@@ -61,6 +63,7 @@ struct MetaGroup {
     std::vector<std::uint32_t> order;
     /// By member id, where no service routes by ids, so that no table has them.
     std::map<std::uint32_t, config::ServerId> server_ids;
+    config::Health health;
     bool operator==(const MetaGroup&) const = default;
 };
 
@@ -82,6 +85,7 @@ struct Meta {
     std::map<std::uint32_t, std::string> policies;
     config::Proof proof;
     std::vector<config::Test> tests;
+    std::optional<config::Announce> announce;
 };
 
 /// Errors: unsupported for a later format, by number and by the version that wrote it; invalid for

@@ -59,6 +59,7 @@ class ReadBack {
         read_node();
         out_.proof = meta_.proof;
         out_.tests = meta_.tests;
+        out_.announce = meta_.announce;
         return std::move(out_);
     }
 
@@ -80,6 +81,7 @@ class ReadBack {
             group.balance = from.balance;
             group.on_down = from.on_down;
             group.deadline = from.deadline;
+            group.health = from.health;
             group.flows.share = SLC_TRY(percent_of(account.share, entries), from.name);
             group.flows.ceiling = SLC_TRY(percent_of(account.ceiling, entries), from.name);
             out_.groups.push_back(std::move(group));
@@ -298,6 +300,7 @@ class ReadBack {
                 return contradiction("service " + from.name + " is in no table");
             config::Service service;
             service.name = from.name;
+            service.announce = from.announce;
             fill_target(target->second, service);
             SLC_CHECK(fill_record(tables_.services[from.id], from, service), from.name);
             out_.services.push_back(std::move(service));

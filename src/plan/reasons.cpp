@@ -33,6 +33,8 @@ bool is_drop(slc_reason reason) {
         case SLC_REASON_DECAPSULATED:
         case SLC_REASON_ECHO_REPLIED:
         case SLC_REASON_TOO_BIG_REPLIED:
+        case SLC_REASON_REJECTED_RESET:
+        case SLC_REASON_REJECTED_UNREACHABLE:
         case SLC_REASON_NOT_OURS:
         case SLC_REASON_NOT_IP:
         case SLC_REASON_PORT_PASSED:
@@ -44,6 +46,11 @@ bool is_drop(slc_reason reason) {
         default:
             return true;
     }
+}
+
+bool is_answer(slc_reason reason) {
+    return reason == SLC_REASON_ECHO_REPLIED || reason == SLC_REASON_TOO_BIG_REPLIED ||
+           reason == SLC_REASON_REJECTED_RESET || reason == SLC_REASON_REJECTED_UNREACHABLE;
 }
 
 bool is_pass(slc_reason reason) {
@@ -93,8 +100,9 @@ const char* verdict_label(std::uint8_t verdict) {
 }
 
 const char* stage_label(std::uint8_t stage) {
-    static constexpr const char* kLabels[] = {"entry",   "parse", "guard", "service", "pick",
-                                              "forward", "icmp",  "frag",  "too_big", "decap"};
+    static constexpr const char* kLabels[] = {"entry",   "parse",   "guard", "service",
+                                              "pick",    "forward", "icmp",  "frag",
+                                              "too_big", "decap",   "reject"};
     static_assert(std::size(kLabels) == SLC_STAGE_COUNT);
     return stage < std::size(kLabels) ? kLabels[stage] : "unknown";
 }

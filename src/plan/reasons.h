@@ -22,6 +22,9 @@ const ReasonText& reason_text(slc_reason reason);
 /// Whether a packet that leaves with this reason was dropped (in whatever configuration).
 bool is_drop(slc_reason reason);
 
+/// Whether its sender got an answer made here, instead of a backend getting the packet.
+bool is_answer(slc_reason reason);
+
 /// Whether it was left to Linux: what is for this node as a backend too.
 bool is_pass(slc_reason reason);
 

@@ -38,7 +38,7 @@ IpHeader ip_header_of(View frame) {
 }
 
 bool is_answer(std::uint16_t reason) {
-    return reason == SLC_REASON_ECHO_REPLIED || reason == SLC_REASON_TOO_BIG_REPLIED;
+    return reason < SLC_REASON_COUNT && plan::is_answer(static_cast<slc_reason>(reason));
 }
 
 bool leaves(const slc_exit_record& rec) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "packet/notation.h"
+#include "plan/fallback.h"
 #include "plan/reasons.h"
 #include "proof/outcome.h"
 #include "proof/walk_steps.h"
@@ -18,6 +19,11 @@ const config::Service* service_of(const WalkScene& scene, std::uint32_t id) {
     for (const auto& service : scene.config.services)
         if (!name.empty() && service.name == name) return &service;
     return nullptr;
+}
+
+/// As its record says it.
+std::uint32_t family_of(const WalkScene& scene, const config::Service& service) {
+    return static_cast<std::uint32_t>(plan::Fallbacks(scene.config).last_of(service.group)) + 1;
 }
 
 void fill_outcome(const Trace& trace, const WalkScene& scene, Walk& out) {
@@ -55,18 +61,22 @@ void fill_packet(const Trace& trace, Walk& out) {
     out.out_text = packet::describe(out.out);
 }
 
+/// Why a packet is dropped that this stage would answer if there had not been too many.
+slc_reason unanswered_of(std::uint8_t stage) {
+    if (stage == SLC_STAGE_TOO_BIG) return SLC_REASON_TOO_BIG_UNANSWERED;
+    return stage == SLC_STAGE_REJECT ? SLC_REASON_REJECTED_UNANSWERED : SLC_REASON_ICMP_RATE;
+}
+
 /// What only time, rate or another part of the machine decides.
 void fill_assumptions(const Trace& trace, const WalkScene& scene, Walk& out) {
     const slc_proof& answer = trace.said.answer;
     const std::uint16_t reason = answer.rec.reason;
     const auto& node = scene.config.node;
-    if (reason == SLC_REASON_ECHO_REPLIED || reason == SLC_REASON_TOO_BIG_REPLIED)
+    if (reason < SLC_REASON_COUNT && plan::is_answer(static_cast<slc_reason>(reason)))
         out.assumptions.push_back(fmt::format(
             "rate: the CPU that receives it has sent fewer than node.icmp_rate ({} a second) "
             "answers; above that it is dropped ({})",
-            node.icmp_rate,
-            plan::reason_label(reason == SLC_REASON_ECHO_REPLIED ? SLC_REASON_ICMP_RATE
-                                                                 : SLC_REASON_TOO_BIG_UNANSWERED)));
+            node.icmp_rate, plan::reason_label(unanswered_of(answer.rec.stage))));
     if (answer.flow_asked != 0)
         out.assumptions.emplace_back(
             "time: flows are remembered as they are at this moment; packets of the same flow, and "
@@ -105,8 +115,7 @@ Trace read_trace(const kernel::Twin& twin, std::span<const std::uint8_t> frame,
         if (header != nullptr) out.header = *header;
     }
     if (answer.flow_asked != 0)
-        out.after =
-            twin.flow(answer.hash, static_cast<std::uint32_t>(service->group) + 1, clock_ns);
+        out.after = twin.flow(answer.hash, family_of(scene, *service), clock_ns);
     return out;
 }
 
@@ -119,9 +128,8 @@ Result<Trace> trace(kernel::Twin& twin, const TraceRequest& request, const WalkS
     SLC_CHECK(request.prepare(), "twin");
     twin.copy_flow(*request.flows, said.answer.hash);
     const config::Service* service = service_of(scene, said.answer.rec.service);
-    const std::uint32_t group =
-        service != nullptr ? static_cast<std::uint32_t>(service->group) + 1 : 0;
-    const auto before = twin.flow(said.answer.hash, group, request.clock_ns);
+    const std::uint32_t family = service != nullptr ? family_of(scene, *service) : 0;
+    const auto before = twin.flow(said.answer.hash, family, request.clock_ns);
     said = SLC_TRY(twin.run(request.frame, request.clock_ns, request.ifindex), "run");
     Trace out = read_trace(twin, request.frame, std::move(said), request.clock_ns, scene);
     out.before = before;

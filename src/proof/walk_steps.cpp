@@ -62,6 +62,7 @@ class Steps {
         if (service_ != nullptr && !is_recalled()) pick();
         if (is_at_forward()) step("forward", forward_text());
         if (went("slc_too_big")) step("too_big", too_big_text());
+        if (went("slc_reject")) step("reject", reject_text());
         leave();
     }
 
@@ -121,6 +122,7 @@ class Steps {
     [[nodiscard]] std::string forward_text() const;
     [[nodiscard]] std::string header_text(const slc_template& header) const;
     [[nodiscard]] std::string too_big_text() const;
+    [[nodiscard]] std::string reject_text() const;
     void leave();
 
     const Trace& trace_;
@@ -240,7 +242,8 @@ std::string Steps::id_text() const {
 }
 
 std::string Steps::slot_text() const {
-    if (rec_.reason == SLC_REASON_NO_BACKEND && answer_.slot_word == 0)
+    if ((rec_.reason == SLC_REASON_NO_BACKEND || rec_.stage == SLC_STAGE_REJECT) &&
+        answer_.slot_word == 0)
         return fmt::format("no backend of group {} may take traffic: its ring is nobody's",
                            out_.group);
     if (answer_.slot_word == 0) return "";
@@ -358,6 +361,22 @@ std::string Steps::too_big_text() const {
                        fits,
                        in_.source.is_ip6 ? "ICMPv6 packet too big" : "ICMP fragmentation needed",
                        in_.destination.text());
+}
+
+std::string Steps::reject_text() const {
+    const std::string sender = in_.source.text();
+    const std::string vip = in_.destination.text();
+    switch (rec_.reason) {
+        case SLC_REASON_REJECTED_RESET:
+            return fmt::format("nobody takes it, and {} is told so by a TCP reset from {}", sender,
+                               vip);
+        case SLC_REASON_REJECTED_UNREACHABLE:
+            return fmt::format("nobody takes it, and {} is told so by {} port unreachable from {}",
+                               sender, in_.source.is_ip6 ? "ICMPv6" : "ICMP", vip);
+        default:
+            return "nobody takes it, and it cannot be answered: itself a reset, a fragment of TCP, "
+                   "damaged, a broadcast, or above the rate";
+    }
 }
 
 void Steps::leave() {

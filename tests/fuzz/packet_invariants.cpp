@@ -94,7 +94,9 @@ Finding check_answer(const World& world, const Bytes& in, const Bytes& out, Reas
     const auto answered = destination_of(out);
     const auto speaker = source_of(out);
     if (const Finding wrong = judge(out, false, padding_of(in)); wrong) return wrong;
-    if (out.size() > in.size()) return "the answer is longer than the request";
+    // ICMP quotes all of a short packet, behind its own headers.
+    const std::size_t more = reason == Reason::REJECTED_UNREACHABLE ? 40 + 8 : 0;
+    if (out.size() > in.size() + more) return "the answer is longer than the request";
     if (reason == Reason::ECHO_REPLIED && out.size() != in.size()) return "an echo of another size";
     if (!asked || !answered || *asked != *answered) return "answered to somebody else";
     if (!speaker || !is_vip(world, *speaker)) return "answered by somebody else";
@@ -164,6 +166,8 @@ Finding check_verdict(const World& world, const Bytes& in, const RunResult& run,
             return check_sent(world, in, run.frame);
         case Reason::ECHO_REPLIED:
         case Reason::TOO_BIG_REPLIED:
+        case Reason::REJECTED_RESET:
+        case Reason::REJECTED_UNREACHABLE:
             return check_answer(world, in, run.frame, reason);
         default:
             return "sent for a reason that sends nothing";

@@ -39,7 +39,8 @@ std::optional<std::size_t> l3_of(const Bytes& frame) {
 
 /// Whether nothing of the packet that was received is left in the frame.
 bool is_gone(std::uint16_t reason) {
-    return reason == SLC_REASON_ECHO_REPLIED || reason == SLC_REASON_DECAPSULATED;
+    return reason == SLC_REASON_ECHO_REPLIED || reason == SLC_REASON_DECAPSULATED ||
+           reason == SLC_REASON_REJECTED_RESET;
 }
 
 int verdict_of(Verdict action) {
@@ -61,9 +62,10 @@ void check_data(const slc_sample& sample, const Bytes& in) {
         EXPECT_EQ(sample.cap_len, 0);
         return;
     }
-    // Padding of Ethernet may be off.
+    // Padding of Ethernet may be off, and is not quoted.
     const std::size_t most = std::min<std::size_t>(in.size() - *l3, SLC_SAMPLE_LEN);
-    const std::size_t least = std::min<std::size_t>(most, 46);
+    const bool is_quote = sample.rec.reason == SLC_REASON_REJECTED_UNREACHABLE;
+    const std::size_t least = std::min<std::size_t>(most, is_quote ? 28 : 46);
     ASSERT_GE(sample.cap_len, least);
     ASSERT_LE(sample.cap_len, most);
     EXPECT_EQ(__builtin_bswap16(sample.proto_be), type_at(in, *l3 - 2));
@@ -141,6 +143,10 @@ constexpr const char* kOfRate[] = {
     "second_ping_of_ipv6_at_one_a_second",
     "second_answer_at_one_a_second",
     "second_answer_of_ipv6_at_one_a_second",
+    "second_reset_at_one_a_second",
+    "datagram_behind_a_reset_at_one_a_second",
+    "reset_behind_a_datagram_at_one_a_second",
+    "reset_of_ipv6_behind_an_echo_at_one_a_second",
 };
 
 proof::WalkScene scene_of(const Bench& bench) {

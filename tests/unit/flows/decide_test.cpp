@@ -209,6 +209,26 @@ TEST(RememberedFlow, of_another_group_is_a_miss_and_stays_untouched) {
     }
 }
 
+/// Its group falls back on another one: both are of one family.
+TEST(RememberedFlow, of_a_group_that_stands_in_is_followed_and_paid_for_by_that) {
+    Rig rig;
+    rig.world.members[kForeign].family = 1;
+    const slc_u64 slot = SLC_SLOT_MAKE(kNew, kForeign, SLC_SLOT_MARKED | SLC_SLOT_OPEN);
+    const slc_flow_answer first = rig.send(SLC_FLOW_PACKET, kFlow, slot);
+    EXPECT_EQ(first.insert, kIn);
+    EXPECT_EQ(first.member, kForeign);
+    for (int turn = 0; turn < 20; ++turn)
+        EXPECT_EQ(rig.send(SLC_FLOW_PACKET, kFlow, slot), memory(kForeign)) << turn;
+    EXPECT_EQ(rig.used(1), 0u);
+    EXPECT_EQ(rig.used(2), 1u);
+    // And given back to it, when another flow takes the place.
+    rig.crowd(kFlow, SLC_FLOW_WAYS - 1);
+    rig.tick += kEstablished + 2;
+    const slc_u64 other = hash_in(slc_flow_bucket_of(kFlow, rig.table.log2), 77);
+    EXPECT_EQ(rig.send(SLC_FLOW_SYN, other, kOpen).insert, kIn);
+    EXPECT_EQ(rig.used(2), 0u);
+}
+
 TEST(RememberedFlow, of_a_member_that_nobody_knows_is_a_miss) {
     Rig rig;
     rig.put(kFlow, SLC_FLOW_ESTABLISHED, kAnother, 100);

@@ -21,16 +21,17 @@ struct World {
     struct Member {
         slc_u32 group = 1;
         bool down = false;
+        slc_u32 family = 0;  ///< 0: the group alone.
     };
     std::map<slc_u32, Member> members;
     std::vector<slc_account> accounts;  ///< [0] is the pool.
     /// What another CPU does while a packet looks at an entry; once.
     std::function<void()> meanwhile;
 
-    [[nodiscard]] int fit(slc_u32 member, slc_u32 group) {
+    [[nodiscard]] int fit(slc_u32 member, slc_u32 family) {
         if (meanwhile) std::exchange(meanwhile, nullptr)();
         const auto it = members.find(member);
-        if (it == members.end() || it->second.group != group) return SLC_FLOW_FOREIGN;
+        if (it == members.end() || SLC_FAMILY_OF(it->second) != family) return SLC_FLOW_FOREIGN;
         return it->second.down ? SLC_FLOW_DEAD : SLC_FLOW_FITS;
     }
     slc_account* account_of(slc_u32 member) {
@@ -42,7 +43,7 @@ struct World {
 }  // namespace sluice::test
 
 #define SLC_FLOW_ENV sluice::test::World
-#define SLC_FLOW_MEMBER(env, member, group) (env)->fit(member, group)
+#define SLC_FLOW_MEMBER(env, member, family) (env)->fit(member, family)
 #define SLC_FLOW_ACCOUNT(env, member) (env)->account_of(member)
 #include "sluice/flow_decide.h"
 
@@ -105,7 +106,7 @@ class Rig {
         ask.hash = hash;
         ask.slot = slot;
         ask.tick = tick;
-        ask.group = group;
+        ask.family = group;
         for (int i = 0; i < SLC_FLOW_CLASSES; ++i) ask.lifetime[i] = kLifetimes[i];
         ask.kind = kind;
         ask.shared = shared;

@@ -8,7 +8,7 @@
 #include "sluice/hash.h"
 
 #define SLC_FLOW_ENV sluice::model::DataPlane
-#define SLC_FLOW_MEMBER(env, member, group) (env)->fit(member, group)
+#define SLC_FLOW_MEMBER(env, member, family) (env)->fit(member, family)
 #define SLC_FLOW_ACCOUNT(env, member) (env)->account_of(member)
 #include "sluice/flow_decide.h"
 
@@ -62,7 +62,7 @@ Routed DataPlane::route(const Service& service, std::uint64_t hash, slc_flow_kin
     ask.hash = hash;
     ask.slot = word;
     ask.tick = table.tick(now);
-    ask.group = service.group;
+    ask.family = service.group;
     std::copy(service.ticks.begin(), service.ticks.end(), ask.lifetime);
     ask.kind = static_cast<slc_u8>(kind);
     ask.shared = service.shared;

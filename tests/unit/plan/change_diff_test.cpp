@@ -31,6 +31,35 @@ const FieldCase kFields[] = {
     {"on_down",
      [](config::Config& c) { c.groups[1].on_down = config::OnDown::keep; },
      {"entry service dns on_down: replace -> keep"}},
+    {"what a group without anybody does",
+     [](config::Config& c) { c.groups[0].health.when_none = config::WhenNone::withdraw; },
+     {"entry group shop health.when_none: keep -> withdraw"}},
+    {"rejecting when there is nobody",
+     [](config::Config& c) { c.groups[1].health.when_none = config::WhenNone::reject; },
+     {"program service dns health.when_none: keep -> reject"}},
+    {"another group that stands in",
+     [](config::Config& c) {
+         c.groups[1].health.when_none = config::WhenNone::fallback;
+         c.groups[1].health.fallback = "shop";
+     },
+     {"program service dns health.when_none: keep -> fallback on shop"}},
+    {"checks",
+     [](config::Config& c) {
+         c.groups[0].health.checks.emplace_back();
+         c.groups[0].health.min_healthy = 30;
+         c.groups[0].health.slow_start = std::chrono::seconds(90);
+         c.groups[0].health.flap_limit = 0;
+     },
+     {"none group shop health.checks: none -> tcp every 2s",
+      "entry group shop health.min_healthy: 0% -> 30%",
+      "entry group shop health.slow_start: 0s -> 90s",
+      "entry group shop health.flapping: 5 in 5m, held for 2m -> never held"}},
+    {"announcements",
+     [](config::Config& c) {
+         c.announce.emplace().kernel.emplace();
+         c.services[0].announce = false;
+     },
+     {"none added announce: addresses of lo", "none service web announce: true -> false"}},
     {"share and ceiling",
      [](config::Config& c) { c.groups[0].flows = {10, 70}; },
      {"entry group shop flows.share: 0% -> 10%", "entry group shop flows.ceiling: 50% -> 70%"}},
@@ -231,6 +260,30 @@ TEST(Drift, roads_are_those_of_applying_the_file) {
     EXPECT_EQ(texts_of(make_drift(config, {}, file)),
               (std::vector<std::string>{"map added backend shop/10.0.0.8: weight 1",
                                         "program service web dscp: 0 -> 46"}));
+}
+
+TEST(ChangeDiff, a_change_that_its_text_does_not_tell_is_told) {
+    config::Config before, after;
+    for (config::Config* config : {&before, &after}) {
+        config->groups.emplace_back().name = "web";
+        config->groups[0].health.checks.emplace_back();
+        config->announce.emplace().bgp.emplace().as = 65001;
+        config->announce->bird.emplace();
+    }
+    after.groups[0].health.checks[0].port = 81;
+    after.announce->bgp->med = 7;
+    after.announce->bird.reset();
+    after.announce->drain = std::chrono::seconds(10);
+    std::vector<std::string> got;
+    for (const Change& change : diff_configs(before, after, {}))
+        got.push_back(std::string(name_of(change.road)) + " " + change.what + " " + change.field +
+                      ": " + change.before + " -> " + change.after);
+    const std::vector<std::string> want = {
+        "none announce bird: /etc/bird/sluice.conf -> none",
+        "none announce bgp: AS 65001 to  -> AS 65001 to , otherwise",
+        "none announce drain: 30s -> 10s",
+        "none group web health.checks: tcp every 2s -> tcp every 2s, otherwise"};
+    EXPECT_EQ(got, want);
 }
 
 }  // namespace

@@ -4,7 +4,9 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <bit>
 #include <random>
+#include <tuple>
 
 #include "config/parse.h"
 #include "plan/destination_tables.h"
@@ -110,6 +112,71 @@ services:
     EXPECT_EQ(image.node.tunnel6_host_mask_be, ~0ull);
     ASSERT_NE(find_vip(image, "10.0.0.1"), nullptr);
     EXPECT_TRUE(find_vip(image, "10.0.0.1")->flags & SLC_VIP_ENDPOINT);
+}
+
+const ImageMember& member_of(const Image& image, const char* address) {
+    const auto found = std::find_if(
+        image.members.begin(), image.members.end(),
+        [&](const ImageMember& member) { return member.address == *IpAddress::parse(address); });
+    EXPECT_NE(found, image.members.end()) << address;
+    return *found;
+}
+
+/// c and d fall back on b, and b on a: whoever may stand in has the header templates that are
+/// needed then, and flows of all are of one family.
+TEST(Compile, groups_that_stand_in_for_others_are_ready_for_it) {
+    const Image image = compiled(R"(
+version: 2
+node: {interfaces: [eth0]}
+groups:
+  a: {backends: [10.0.0.1], health: {checks: {type: tcp, port: 1}, when_none: reject}}
+  b: {backends: [10.0.0.2], health: {checks: tcp, when_none: fallback, fallback: a}}
+  c: {backends: ["fd00::3"], health: {checks: tcp, when_none: fallback, fallback: b}}
+  d: {backends: [10.0.0.4], health: {checks: tcp, when_none: fallback, fallback: b}}
+  e: {backends: [10.0.0.5], health: {checks: tcp, when_none: withdraw}}
+services:
+  - {name: b, vip: 192.0.2.10, port: 80, forward: ipip, group: b}
+  - {name: c, vip: "2001:db8::1", port: 81, forward: gre, group: c}
+  - {name: d, vip: 192.0.2.10, port: 82, forward: l2, group: d}
+  - {name: e, vip: 192.0.2.10, port: 83, forward: gue, group: e}
+)");
+    const auto variant = [](int forward, bool is_ip6) {
+        return 1u << SLC_VARIANT(forward, is_ip6);
+    };
+    const std::uint32_t b = variant(SLC_FORWARD_IPIP, false), c = variant(SLC_FORWARD_GRE, true),
+                        d = variant(SLC_FORWARD_L2, false), e = variant(SLC_FORWARD_GUE, false);
+    const std::tuple<const char*, std::uint32_t, std::size_t> want[] = {
+        {"10.0.0.1", b | c | d, 0}, {"10.0.0.2", b | c | d, 0}, {"fd00::3", c, 0},
+        {"10.0.0.4", d, 0},         {"10.0.0.5", e, 4},
+    };
+    std::uint32_t templates = 0;
+    for (const auto& [address, variants, family] : want) {
+        const ImageMember& member = member_of(image, address);
+        EXPECT_EQ(member.variants, variants) << address;
+        EXPECT_EQ(member.family, family) << address;
+        EXPECT_EQ(member_record(member).family, family + 1) << address;
+        templates += static_cast<std::uint32_t>(std::popcount(variants));
+    }
+    EXPECT_EQ(image.templates, templates);
+    const bool rejects[] = {true, true, true, false};
+    const std::uint32_t families[] = {1, 1, 1, 5};
+    for (std::size_t i = 0; i < 4; ++i) {
+        const slc_service& service = image.services[image.service_ids[i]];
+        EXPECT_EQ((service.flags & SLC_SERVICE_REJECT) != 0, rejects[i]) << i;
+        EXPECT_EQ(service.family, families[i]) << i;
+    }
+    EXPECT_NE(image.node.features & SLC_FEATURE_REJECT, 0u);
+}
+
+TEST(Compile, nobody_who_rejects_carries_the_stage) {
+    const Image image = compiled(R"(
+version: 2
+groups:
+  idle: {backends: [10.0.0.1], health: {checks: {type: tcp, port: 1}, when_none: reject}}
+  web: {backends: [10.0.0.2]}
+services: [{name: web, vip: 192.0.2.10, port: 80, forward: ipip, group: web}]
+)");
+    EXPECT_EQ(image.node.features & SLC_FEATURE_REJECT, 0u);
 }
 
 TEST(Compile, services_on_one_group_share_a_ring) {

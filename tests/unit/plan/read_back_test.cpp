@@ -99,6 +99,61 @@ services:
   - {name: web, vip: 192.0.2.10, port: 80, group: shop, lifetimes: {established: 20m}}
 )";
 
+/// How backends are watched and VIPs announced: no table has it, so that the meta does.
+TEST(ReadBack, health_and_announcements_are_what_was_configured) {
+    const std::string text = R"(
+version: 2
+groups:
+  shop:
+    health:
+      checks:
+        - {type: https, path: "/a?b=%20c", host: x.example, status: [200-299, 404], tls: {verify: false}}
+        - {type: udp, payload: "0x00ff", reply: ok, port: 9, interval: 1500ms, rise: 7}
+      min_healthy: 30%
+      when_none: fallback
+      fallback: spare
+      slow_start: 90s
+      flapping: {limit: 3, window: 1m, hold: 9m}
+    backends: [10.0.0.5, 10.0.0.6]
+  plain: {backends: [10.0.0.7]}
+  spare: {backends: [10.0.0.8], health: {checks: {type: icmp, via: direct}, when_none: reject}}
+services:
+  - {name: web, vip: 192.0.2.10, protocol: both, port: 443, group: shop}
+  - {name: quiet, vip: 192.0.2.11, port: 80, group: plain, announce: false}
+  - name: own
+    vip: 192.0.2.12
+    port: 80
+    health: {checks: tcp, when_none: fallback, fallback: spare}
+    backends: [10.0.0.9]
+announce:
+  bgp: {as: 65001, peers: [{address: 10.9.0.1, as: 65000, hold_time: 30s}], communities: ["65001:7"]}
+  kernel: {interface: lo}
+  drain: 10s
+)";
+    const Held web = held(text);
+    EXPECT_EQ(web.config.groups[0].health.fallback, "spare");
+    expect_same(web, text);
+}
+
+TEST(ReadBack, a_text_about_health_that_nobody_wrote_is_refused) {
+    Held web = held(R"(
+version: 2
+groups: {web: {backends: [10.0.0.5], health: {checks: tcp, when_none: reject}}}
+services: [{name: web, vip: 192.0.2.10, port: 80, group: web}]
+)");
+    const std::string good = web.meta;
+    for (const auto& [from, to] : {std::pair<std::string, std::string>{"reject", "rejoice"},
+                                   {"g0", "g7"},
+                                   {"version: ", "conversion: "}}) {
+        const auto at = good.find(from, good.find("\"watch\""));
+        ASSERT_NE(at, std::string::npos) << from;
+        web.meta = std::string(good).replace(at, from.size(), to);
+        const auto read = back(web);
+        ASSERT_FALSE(read) << from;
+        EXPECT_EQ(read.error().what, "meta: meta: watch is not as sluiced writes it");
+    }
+}
+
 TEST(ReadBack, retired_members_are_no_backends) {
     CompileOptions options;
     options.retired = {{"shop", *IpAddress::parse("10.0.0.9")}};

@@ -144,6 +144,7 @@ TEST(Outcome, is_told_in_the_operators_words) {
         {SLC_VERDICT_REDIRECT, SLC_REASON_FORWARDED, "", "forwarded to member 0"},
         {SLC_VERDICT_TX, SLC_REASON_ECHO_REPLIED, "", "answered (echo_replied)"},
         {SLC_VERDICT_TX, SLC_REASON_TOO_BIG_REPLIED, "web/10.0.0.5", "answered (too_big_replied)"},
+        {SLC_VERDICT_TX, SLC_REASON_REJECTED_RESET, "", "answered (rejected_reset)"},
         {SLC_VERDICT_PASS, SLC_REASON_NOT_OURS, "", "passed to Linux (not_ours)"},
         {SLC_VERDICT_PASS, SLC_REASON_DELIVERED_LOCAL, "web/10.0.0.5", "delivered to this node"},
         {SLC_VERDICT_DROP, SLC_REASON_NO_SUCH_PORT, "", "dropped (no_such_port)"},

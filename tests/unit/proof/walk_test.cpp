@@ -141,7 +141,8 @@ struct Said {
 };
 
 constexpr slc_u64 kMarked = SLC_SLOT_MARKED, kOpen = SLC_SLOT_MARKED | SLC_SLOT_OPEN;
-constexpr std::uint32_t kIcmp = 0, kFrag = 1, kExt = 2, kTooBig = 3, kDecap = 4, kFollow = 5;
+constexpr std::uint32_t kIcmp = 0, kFrag = 1, kExt = 2, kTooBig = 3, kDecap = 4, kFollow = 5,
+                        kReject = 7;
 
 Said forwarded(std::uint32_t service, std::uint32_t member, std::uint64_t slot,
                slc_reason reason = SLC_REASON_FORWARDED, const std::string& notation = kSyn) {
@@ -163,6 +164,8 @@ struct Case {
 constexpr const char* kParse = "parse: Ethernet, IPv4, TCP: 40 bytes of IP in a frame of 54";
 constexpr const char* kVip = "service: 192.0.2.10 is a VIP";
 constexpr const char* kPort = "service: TCP port 443 is service web, by that very port";
+constexpr const char* kNobody =
+    "pick: no backend of group web may take traffic: its ring is nobody's";
 constexpr const char* kOut =
     "forward: to web/10.0.0.5 by IP in IP: 20 bytes of outer header, 10.255.0.1 > 10.0.0.5; out of "
     "eth1 to 00:00:00:00:00:02; 60 bytes, of which eth1 takes 1500";
@@ -282,8 +285,7 @@ std::vector<Case> refusal_cases() {
           kOut}},
         {"nobody_takes_traffic",
          Said(kSyn).left(SLC_VERDICT_DROP, SLC_STAGE_PICK, SLC_REASON_NO_BACKEND).service(kWeb),
-         {kParse, kVip, kPort,
-          "pick: no backend of group web may take traffic: its ring is nobody's"}},
+         {kParse, kVip, kPort, kNobody}},
     };
 }
 
@@ -371,6 +373,30 @@ std::vector<Case> way_cases() {
           "00:00:00:00:00:02; 1520 bytes are too many, of which eth1 takes 1500",
           "too_big: 198.51.100.7 is told that at most 1480 bytes fit, by ICMP fragmentation needed "
           "from 192.0.2.10"}},
+        {"rejected_by_a_reset",
+         Said(kSyn)
+             .left(SLC_VERDICT_TX, SLC_STAGE_REJECT, SLC_REASON_REJECTED_RESET)
+             .service(kWeb)
+             .through({kReject}),
+         {kParse, kVip, kPort, kNobody,
+          "reject: nobody takes it, and 198.51.100.7 is told so by a TCP reset from 192.0.2.10"}},
+        {"rejected_as_unreachable",
+         Said("udp 198.51.100.7:1234 > 192.0.2.10:8001")
+             .left(SLC_VERDICT_TX, SLC_STAGE_REJECT, SLC_REASON_REJECTED_UNREACHABLE)
+             .service(kMany)
+             .through({kReject}),
+         {"parse: Ethernet, IPv4, UDP: 28 bytes of IP in a frame of 42", kVip,
+          "service: UDP port 8001 is service many, by its range of ports, 8000-8099", kNobody,
+          "reject: nobody takes it, and 198.51.100.7 is told so by ICMP port unreachable from "
+          "192.0.2.10"}},
+        {"rejected_without_an_answer",
+         Said("tcp 198.51.100.7:1234 > 192.0.2.10:443 rst")
+             .left(SLC_VERDICT_DROP, SLC_STAGE_REJECT, SLC_REASON_REJECTED_UNANSWERED)
+             .service(kWeb)
+             .through({kReject}),
+         {kParse, kVip, kPort, kNobody,
+          "reject: nobody takes it, and it cannot be answered: itself a reset, a fragment of TCP, "
+          "damaged, a broadcast, or above the rate"}},
     };
 }
 
