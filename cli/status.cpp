@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/exit_code.h"
+#include "cli/announce_text.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/table.h"
@@ -64,6 +65,8 @@ void print_head(const Json& status) {
                    first_line(text_at(reload, "error")));
     fmt::print("sluiced {}, running since {}\n", text_at(status, "version"),
                time_for_people(text_at(status, "started")));
+    if (const std::string state = node_state_text(status); !state.empty())
+        fmt::print("{}\n", painted("node " + state, Colour::warning));
 }
 
 void print_problems(const Json& status, bool show_all) {

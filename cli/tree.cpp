@@ -142,6 +142,7 @@ void add_views(Tree& tree) {
     tree.verb(*node, "show", run_node_show,
               "Interfaces, loaded programs, and traffic by family and owner");
     add_machine(tree, *node);
+    add_announcing(tree, *node);
     tree.verb(app, "reasons", run_reasons,
               "Why packets left: forwarded, passed, answered, dropped, each with its remedy")
         ->add_flag("-a,--all", options.all, "Also the reasons that never happened");

@@ -128,8 +128,10 @@ struct InstanceOptions {
     std::string state_dir = "/var/lib/sluice";
 };
 
-/// The machine: what is lost on it, and its tuning.
+/// The machine: what is lost on it, its tuning, whether it wants traffic.
 struct NodeOptions {
+    std::string keep;  ///< Durations, this and the next; empty: not given.
+    std::string deadline;
     bool watch = false;
     std::string interval = "1s";
     bool apply = false;

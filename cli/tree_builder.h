@@ -103,4 +103,5 @@ void add_capture(Tree& tree);                  // tree_capture.cpp
 void add_top(Tree& tree);                      // tree_top.cpp: top, and the verbs of map
 void add_machine(Tree& tree, CLI::App& node);  // tree_node.cpp: node drops, node tune
 
+void add_announcing(Tree& tree, CLI::App& node);
 }  // namespace sluice::cli

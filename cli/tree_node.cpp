@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Commands of the tree: the machine: node drops, node tune.
+/// Commands of the tree: the machine and its announcements: node drops, node tune, node drain, node
+/// ready, announce list.
 
 #include "cli/tree_builder.h"
 #include "kernel/nic_layout.h"
@@ -37,6 +38,23 @@ void add_machine(Tree& tree, CLI::App& node) {
     tune->add_option("--state-dir", options.instance.state_dir,
                      "Where it is recorded what was (default /var/lib/sluice)")
         ->type_name("DIR");
+}
+
+void add_announcing(Tree& tree, CLI::App& node) {
+    Options& options = tree.options;
+    CLI::App* announce = tree.noun(tree.app, "announce", "VIPs as routers are told of them");
+    tree.verb(*announce, "list", run_announce_list,
+              "VIPs with their state, and the ways they are announced by; -o wide: each by each");
+    CLI::App* drain = tree.verb(node, "drain", run_node_drain,
+                                "Announce a graceful shutdown, then withdraw all VIPs");
+    drain->add_flag("-w,--wait", options.wait,
+                    "Withdraw when no more packets come either; return when it is done");
+    add_duration(drain, "--deadline", options.node.deadline,
+                 "Withdraw after this long at the latest, whatever still comes");
+    add_duration(drain, "--for", options.node.keep, "Ready again after this long");
+    CLI::App* ready =
+        tree.verb(node, "ready", run_node_ready, "Take traffic again: announce the VIPs");
+    ready->add_flag("-w,--wait", options.wait, "Return when all of them are announced");
 }
 
 }  // namespace sluice::cli

@@ -110,15 +110,18 @@ Result<Json> ask(const Options& options, const std::string& target) {
 
 }  // namespace
 
-Result<WaitEnd> wait_until_settled(const Options& options, const std::string& target, Json& backend,
-                                   std::optional<std::chrono::seconds> deadline) {
+const WaitView kBackendView{.text = progress_text, .key = progress_key};
+
+Result<WaitEnd> wait_until_settled(const Options& options, const std::string& target,
+                                   Json& document, std::optional<std::chrono::seconds> deadline,
+                                   const WaitView& view) {
     const Interrupts interrupts;
     ProgressLine line;
     const auto began = Clock::now();
     auto heard = began;
     while (true) {
-        line.show(progress_text(backend), progress_key(backend));
-        if (flag_at(backend, "settled")) return WaitEnd::settled;
+        line.show(view.text(document), view.key(document));
+        if (flag_at(document, "settled")) return WaitEnd::settled;
         if (deadline && Clock::now() > began + *deadline + kAfterDeadline) return WaitEnd::deadline;
         if (interrupts.pause()) return WaitEnd::interrupted;
         auto next = ask(options, target);
@@ -132,7 +135,7 @@ Result<WaitEnd> wait_until_settled(const Options& options, const std::string& ta
         if (!next)
             return fail(std::move(next).error().advise("the change goes on without this command"));
         heard = Clock::now();
-        backend = std::move(*next);
+        document = std::move(*next);
     }
 }
 

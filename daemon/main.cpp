@@ -240,6 +240,8 @@ Result<void> carry_out(const Options& options) {
             return check(options);
         case Action::detach:
             return detach(options);
+        case Action::withdraw:
+            return control::Controller::withdraw(controller_options(options));
         case Action::run:
             break;
     }

@@ -41,6 +41,7 @@ Result<Options> parse_command_line(int argc, const char* const* argv) {
     std::string level = "info";
     bool check = false;
     bool detach = false;
+    bool withdraw = false;
     CLI::App app{"Runs the data plane of this node: a layer-4 load balancer in XDP.", "sluiced"};
     app.add_option("-f,--file", options.config_file,
                    "Configuration (default /etc/sluice/sluice.yaml)")
@@ -64,6 +65,10 @@ Result<Options> parse_command_line(int argc, const char* const* argv) {
         app.add_flag("--check", check, "Check the configuration and exit; needs no privilege");
     app.add_flag("--detach", detach, "Remove this instance's data plane and pins, and exit")
         ->excludes(check_flag);
+    app.add_flag("--withdraw", withdraw,
+                 "Withdraw what a killed sluiced left announced, unless it is to be kept, and exit")
+        ->excludes(check_flag)
+        ->excludes("--detach");
     auto* format_option = app.add_option("--log-format", format, "logfmt (default) or json")
                               ->type_name("FORMAT")
                               ->check(one_of(kFormats));
@@ -92,6 +97,7 @@ Result<Options> parse_command_line(int argc, const char* const* argv) {
     }
     if (check) options.action = Action::check;
     if (detach) options.action = Action::detach;
+    if (withdraw) options.action = Action::withdraw;
     options.log_format = format == "json" ? LogFormat::json : LogFormat::logfmt;
     options.has_log_format = format_option->count() > 0;
     options.log_level = level_of(level);

@@ -11,7 +11,7 @@
 
 namespace sluice::daemon {
 
-enum class Action { run, check, detach, print };
+enum class Action { run, check, detach, withdraw, print };
 
 struct Options {
     Action action = Action::run;

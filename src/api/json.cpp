@@ -165,9 +165,7 @@ const char* outcome_of(std::string_view reason_label) {
         if (plan::reason_text(reason).label != reason_label) continue;
         if (plan::is_drop(reason)) return "dropped";
         if (plan::is_pass(reason)) return "passed";
-        const bool is_answer =
-            reason == SLC_REASON_ECHO_REPLIED || reason == SLC_REASON_TOO_BIG_REPLIED;
-        return is_answer ? "answered" : "forwarded";
+        return plan::is_answer(reason) ? "answered" : "forwarded";
     }
     return "dropped";
 }
@@ -190,6 +188,7 @@ std::string status_json(const NodeStatus& node) {
     out["interfaces"] = list_of(node.interfaces);
     out["services"] = list_of(node.services);
     out["reasons"] = list_of(node.reasons);
+    out["node_state"] = standing_json(node.standing);
     return text_of(out);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// What json.cpp, flow_json.cpp and config_json.cpp share. No other file includes it.
+/// What json.cpp, flow_json.cpp, config_json.cpp and announce_routes.cpp share. No other file includes it.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -18,5 +18,6 @@ Json document();
 /// that dump() has nothing to throw.
 std::string text_of(const Json& json);
 Json change_json(const control::ChangeStatus& change);
+Json standing_json(const control::NodeStanding& standing);
 
 }  // namespace sluice::api

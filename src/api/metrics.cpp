@@ -184,6 +184,12 @@ std::size_t flow_groups(const MetricsSource& source) {
 std::size_t backlogs(const MetricsSource& source) {
     return source.backlogs.size();
 }
+std::size_t vips(const MetricsSource& source) {
+    return source.vips.size();
+}
+std::size_t ways(const MetricsSource& source) {
+    return source.ways.size();
+}
 std::size_t nic_values(const MetricsSource& source) {
     return source.nic.size();
 }
@@ -337,6 +343,23 @@ Rows node_rows(Metric metric) {
     }
 }
 
+std::string vip_label(const IpPrefix& vip) {
+    return vip.is_host() ? vip.address.text() : vip.text();
+}
+
+Rows announce_rows(Metric metric) {
+    switch (metric) {
+        SLC_ROWS(node_draining, one, to.put(s.is_draining));
+        SLC_ROWS(vip_wanted, vips, to.put({{"vip", vip_label(s.vips[i].vip)}}, s.vips[i].wanted));
+        SLC_ROWS(vip_announced, vips,
+                 to.put({{"vip", vip_label(s.vips[i].vip)}}, s.vips[i].announced));
+        SLC_ROWS(announce_way_up, ways, to.put({{"way", s.ways[i].name}}, s.ways[i].up));
+        SLC_ROWS(announce_resets, ways, to.put({{"way", s.ways[i].name}}, s.ways[i].resets));
+        default:
+            return {nullptr, nullptr};
+    }
+}
+
 Rows service_rows(Metric metric) {
     switch (metric) {
         SLC_ROWS(service_info, services, const ServiceMetrics& of = s.services[i];
@@ -442,7 +465,7 @@ Rows daemon_rows(Metric metric) {
 #undef SLC_ROWS
 
 Rows rows_of(Metric metric) {
-    for (const auto rows : {node_rows, service_rows, table_rows, daemon_rows})
+    for (const auto rows : {node_rows, announce_rows, service_rows, table_rows, daemon_rows})
         if (const Rows found = rows(metric); found.put != nullptr) return found;
     return {one, [](const MetricsSource&, std::size_t, Lines&) {}};
 }
@@ -485,6 +508,7 @@ std::string escape_label(std::string_view value) {
 /// How many rows of each kind are told, and how many series are not.
 struct MetricsPage::Bounds {
     std::size_t services = 0;
+    std::size_t vips = 0;
     std::size_t drops = 0;
     std::size_t owners = 0;
     std::size_t groups = 0;
@@ -496,6 +520,7 @@ namespace {
 
 /// Series that one of each has at most.
 constexpr std::size_t kPerService = 14;
+constexpr std::size_t kPerVip = 2;
 constexpr std::size_t kPerDrop = 2;
 constexpr std::size_t kPerOwner = 2;
 constexpr std::size_t kPerGroup = 3;
@@ -505,7 +530,8 @@ constexpr std::size_t kPerBackend = 5;
 std::size_t fixed_series(const MetricsSource& source) {
     const std::size_t reason = std::size_t{SLC_REASON_COUNT} * (SLC_FAMPROTO_IP6_OTHER + 3) * 2;
     return static_cast<std::size_t>(Metric::count) + reason + 10 * source.interfaces.size() +
-           5 * source.maps.maps.size() + 3 * source.backlogs.size() + source.nic.size();
+           5 * source.maps.maps.size() + 3 * source.backlogs.size() + source.nic.size() +
+           2 * source.ways.size();
 }
 
 /// Takes what fits of `count` rows out of the room; what does not is left out.
@@ -521,6 +547,7 @@ MetricsPage::Bounds bounds_of(const MetricsSource& source) {
     const std::size_t fixed = fixed_series(source);
     std::size_t room = source.max_series - std::min(source.max_series, fixed);
     out.services = take(source.services.size(), kPerService, room, out.left_out);
+    out.vips = take(source.vips.size(), kPerVip, room, out.left_out);
     out.owners =
         take(source.customers.size() + source.policies.size(), kPerOwner, room, out.left_out);
     out.groups = take(flow_groups(source), kPerGroup, room, out.left_out);
@@ -533,6 +560,7 @@ std::size_t bounded(std::size_t (*count)(const MetricsSource&), const MetricsSou
                     const MetricsPage::Bounds& bounds) {
     const std::size_t all = count(source);
     if (count == services) return std::min(all, bounds.services);
+    if (count == vips) return std::min(all, bounds.vips);
     if (count == drops) return std::min(all, reasons(source) + bounds.drops);
     if (count == customers) return std::min(all, bounds.owners);
     if (count == policies)

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "api/announce_routes.h"
 #include "api/backend_order.h"
 #include "api/capture_stream.h"
 #include "api/config_request.h"
@@ -207,6 +208,7 @@ Response reload(const Request& request, NodeView& node, std::string_view query) 
     if (!done) return refused(done.error());
     return ok(reloaded_json(node.status()));
 }
+    {"/api/v1/announcements", announcements},
 
 }  // namespace
 
@@ -312,6 +314,7 @@ Response answer(const Request& request, NodeView& node) {
 
 Response answer_scrape(const Request& request, NodeView& node) {
     const std::string_view path =
+    if (auto ordered = answer_node_order(request, node, path)) return std::move(*ordered);
         std::string_view(request.target).substr(0, request.target.find('?'));
     for (const Page& page : kPages) {
         if (page.path != path || path.starts_with("/api/")) continue;

@@ -8,6 +8,8 @@
 ///   GET   /readyz                         a generation is in force
 ///   GET   /metrics                        in Prometheus' format: api/metrics.h
 ///   GET   /api/v1/status | services[/NAME] | backends | node | reasons | config | maps | top
+///   GET   /api/v1/announcements           VIPs and how they are announced (api/announce_routes.h)
+///   POST  /api/v1/node/drain | ready      whether the node wants traffic
 ///   GET   /api/v1/node/drops              where packets got lost (api/node_routes.h)
 ///   GET   /api/v1/backends/OWNER/ADDRESS  one backend and the change it is in
 ///   PATCH /api/v1/backends/OWNER/ADDRESS  an order for it (api/backend_order.h)

@@ -4,9 +4,11 @@
 /// traffic at all.
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/log.h"
 #include "control/controller.h"
+#include "control/metrics_source.h"
 
 namespace sluice::control {
 
@@ -84,6 +86,18 @@ AnnounceStatus Controller::announcements() {
     return out;
 }
 
+/// Losses of ways that a daemon before this one counted are theirs: the ledger goes on from them.
+void Controller::fill_announce_metrics(MetricsSource& out) {
+    const AnnounceStatus status = announcements();
+    out.is_draining = status.node.state != NodeState::ready;
+    for (const VipAnnouncement& vip : status.vips)
+        out.vips.push_back(
+            {vip.vip, vip.wish.wish != announce::Wish::withdraw, is_out(vip.report.state)});
+    for (const announce::WayReport& way : status.ways)
+        out.ways.push_back(
+            {way.name, way.is_up, ledger().steady("announce/" + way.name, way.resets)});
+}
+
 Result<AnnounceStatus> Controller::order_node(const NodeOrder& order) {
     if (!live_)
         return fail(Errc::conflict, "no configuration is in force", "sluice status says why");
@@ -96,6 +110,33 @@ Result<AnnounceStatus> Controller::order_node(const NodeOrder& order) {
     packets_seen_since_ = {};
     follow_announcements();
     return announcements();
+}
+
+/// The one that was in force, as far as history knows; else the file's.
+Result<config::Config> Controller::config_of_announcements(const Options& options) {
+    const std::string path = options.state_dir + "/history.db";
+    std::error_code ignored;
+    if (std::filesystem::exists(path, ignored)) {
+        auto history = history::History::open(path);
+        auto last = history ? history->in_force()
+                            : Result<std::optional<history::Record>>(fail(history.error()));
+        if (last && *last) {
+            config::ParseOutcome outcome = config::parse((*last)->text, (*last)->file);
+            if (outcome.ok()) return std::move(outcome.config);
+        }
+    }
+    const std::string text = SLC_TRY(config::read_file(options.config_file), "configuration");
+    config::ParseOutcome outcome = config::parse(text, options.config_file);
+    if (!outcome.ok()) return fail(config_error(outcome));
+    return std::move(outcome.config);
+}
+
+Result<void> Controller::withdraw(const Options& options) {
+    const config::Config config = SLC_TRY(config_of_announcements(options), "withdraw");
+    const bool is_kept = config.announce && config.announce->on_daemon_exit == config::OnExit::keep;
+    if (is_kept) return {};
+    SLC_CHECK(Announcing::withdraw_leftovers(config), "withdraw");
+    return {};
 }
 
 }  // namespace sluice::control

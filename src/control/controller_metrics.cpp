@@ -206,6 +206,7 @@ MetricsSource Controller::metrics() {
         if (canary_)
             out.canary = CanaryMetrics{canary_->loaded.number, canary_->what.share, canary_->since};
         out.sampled_one_in = sampled_one_in();
+        fill_announce_metrics(out);
         out.maps = maps();
         fill_interface_metrics(out);
         fill_service_metrics(out);

@@ -282,6 +282,9 @@ void Controller::fill_problems(NodeStatus& out) const {
                                    ": " + std::to_string(held) +
                                    " slots are held, because flows find no room in the flow "
                                    "table: sluice map list -o wide");
+    for (const auto& way : announcing_.status().ways)
+        if (!way.is_up && !way.last_error.empty())
+            problem("announcing by " + way.name + ": " + way.last_error);
     if (!live_->config.node.has_ring_secret)
         out.problems.push_back(
             "node.ring_secret is not set: anybody can compute which backend a flow goes to");

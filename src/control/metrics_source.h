@@ -80,6 +80,18 @@ struct CanaryMetrics {
     std::chrono::system_clock::time_point since;
 };
 
+struct VipMetrics {
+    IpPrefix vip;
+    bool wanted = false;     ///< To be announced, if only as draining.
+    bool announced = false;  ///< Likewise.
+};
+
+struct WayMetrics {
+    std::string name;
+    bool up = false;
+    std::uint64_t resets = 0;
+};
+
 /// What the daemon's own accounts say; they go on where they were after a restart.
 struct DaemonMetrics {
     /// False: only of this run, because the others' cannot be had. Not to be told: they would go
@@ -102,6 +114,9 @@ struct MetricsSource {
     double confirm_left_s = 0;
     std::optional<CanaryMetrics> canary;
     std::uint32_t sampled_one_in = 0;
+    bool is_draining = false;  ///< Or drained.
+    std::vector<VipMetrics> vips;
+    std::vector<WayMetrics> ways;
     std::vector<InterfaceMetrics> interfaces;
     std::vector<slc_counter> reasons;  ///< reason * SLC_FAMPROTO_COUNT + famproto.
     std::vector<ServiceMetrics> services;

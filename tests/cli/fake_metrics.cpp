@@ -123,6 +123,9 @@ MetricsSource fake_metrics(NodeSummary summary) {
     out.groups = {"web"};
     out.backends = {{0, ip("10.0.0.5"), 1, true, 600, {890, 56960}},
                     {0, ip("2001:db8:1::7"), 0, false, 0, {0, 0}}};
+    out.vips = {{IpPrefix::parse("192.0.2.10/32").value(), true, true},
+                {IpPrefix::parse("2001:db8::/64").value(), true, false}};
+    out.ways = {{"bird", true, 0}, {"bgp 192.0.2.1", false, 3}};
     add_packets(out);
     add_tables(out);
     add_machine(out);

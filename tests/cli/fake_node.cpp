@@ -5,6 +5,8 @@
 
 #include "base/version.h"
 #include "control/metrics_source.h"
+#include "tests/cli/fake_announce.h"
+#include "tests/cli/fake_health.h"
 #include "tests/cli/fake_metrics.h"
 #include "tests/cli/fake_top.h"
 
@@ -244,6 +246,60 @@ Result<BackendStatus> FakeNode::backend(const std::string& owner, const IpAddres
     change.preparing_slots = 0;
     change.open_slots = phase_ < 4 ? 86 : 0;
     change.held_slots = phase_ == 3 ? 2 : 0;
+FakeNode::FakeNode(Scene scene, FakeFlows flows)
+    : configured(waiting_in(scene)),
+      scene_(scene),
+      status_(make_status(scene)),
+      flows_(flows),
+      announced_(make_announcements(scene)) {
+    status_.standing = announced_.node;
+}
+
+AnnounceStatus FakeNode::announcements() {
+    if (drain_phase_ > 0 && ++drain_phase_ == 4) set_node_state(announced_, NodeState::drained);
+    return announced_;
+}
+
+Result<AnnounceStatus> FakeNode::order_node(const NodeOrder& order) {
+    last_node_order = order;
+    if (order.drain && !announced_.is_configured)
+        return fail(Errc::conflict, "nothing announces the VIPs of this node",
+                    "the configuration has no section announce: routers have to be told another "
+                    "way");
+    const auto moment = std::chrono::system_clock::from_time_t(kStarted + 600);
+    announced_.node = {};
+    announced_.node.since = moment;
+    drain_phase_ = order.drain ? 1 : 0;
+    if (order.drain) {
+        announced_.node.withdraw_at = moment + std::chrono::seconds(30);
+        announced_.node.until_quiet = order.until_quiet;
+        if (order.deadline) announced_.node.deadline = moment + *order.deadline;
+        if (order.keep) announced_.node.ready_at = moment + *order.keep;
+    }
+    set_node_state(announced_, order.drain ? NodeState::draining : NodeState::ready);
+    status_.standing = announced_.node;
+    return announced_;
+}
+
+Result<HealthStatus> FakeNode::health(const HealthQuery& query) {
+    HealthStatus out = make_health(scene_);
+    if (query.owner.empty()) return out;
+    const std::string group = query.owner == "web6" ? "web" : query.owner;
+    const auto is_other = [&group](const auto& each) { return each.group != group; };
+    if (group != "web" && std::all_of(out.groups.begin(), out.groups.end(), is_other))
+        return fail(Errc::not_found, "no group or service '" + query.owner + "' with backends",
+                    "sluice backend list shows them all");
+    if (query.backend && find(query.owner, *query.backend) == nullptr)
+        return fail(backend(query.owner, *query.backend).error());
+    std::erase_if(out.groups, is_other);
+    std::erase_if(out.backends, [&](const auto& each) {
+        return is_other(each) || (query.backend && each.address != *query.backend);
+    });
+    if (!query.history)
+        for (BackendHealth& each : out.backends) each.history.clear();
+    return out;
+}
+
     change.marked_slots = phase_ < 4 ? 86 : phase_ == 4 ? 40 : 0;
     change.window_left = std::chrono::minutes(phase_ < 4 ? 15 : 0);
     static constexpr std::uint64_t kRemembered[] = {0, 0, 1200, 1300, 33, 0};

@@ -40,8 +40,7 @@ struct FakeFlows {
 /// deadline it stays open.
 class FakeNode : public control::NodeView {
  public:
-    explicit FakeNode(Scene scene, FakeFlows flows = {})
-        : configured(waiting_in(scene)), status_(make_status(scene)), flows_(flows) {}
+    explicit FakeNode(Scene scene, FakeFlows flows = {});
 
     control::NodeStatus status() override { return status_; }
     [[nodiscard]] control::NodeSummary summary() const override;
@@ -56,6 +55,11 @@ class FakeNode : public control::NodeView {
     /// By the destination port: 80 is in transition, 443 not, 81 no port, others not ours.
     Result<control::FlowAnswer> flow(const control::FlowTuple& tuple) override;
     control::MapsStatus maps() override;
+    /// Only group web has backends, so that of the others nothing but the condition is told.
+    Result<control::HealthStatus> health(const control::HealthQuery& query) override;
+    /// A node that is being drained is drained the third time that somebody asks.
+    control::AnnounceStatus announcements() override;
+    Result<control::AnnounceStatus> order_node(const control::NodeOrder& order) override;
     control::Configurations& configurations() override { return configured; }
     control::Observation& observation() override { return observed; }
     const observe::EventLog& events() override {
@@ -71,6 +75,7 @@ class FakeNode : public control::NodeView {
     observe::EventLog event_log{fake_event_clock()};
     control::BackendOrder last_order;
     std::atomic<std::uint64_t> steps = 0;  ///< Of passes through the flow table.
+    control::NodeOrder last_node_order;
     std::atomic<std::uint64_t> purged = 0;
     std::atomic<std::uint64_t> event_reads = 0;
 
@@ -82,8 +87,11 @@ class FakeNode : public control::NodeView {
     control::BackendStatus* find(const std::string& owner, const IpAddress& address);
 
     control::NodeStatus status_;
+    Scene scene_;
     FakeFlows flows_;
     int phase_ = 0;
+    control::AnnounceStatus announced_;
+    int drain_phase_ = 0;
     std::uint64_t seconds_ = 0;  ///< That counters have gone on.
 };
 

@@ -126,6 +126,11 @@ TEST(Metrics, lines_are_as_prometheus_wants_them) {
         const char* line : {
             "sluice_config_revision 3",
             "sluice_config_confirm_pending 1",
+            "sluice_node_draining 0",
+            R"(sluice_vip_wanted{vip="192.0.2.10"} 1)",
+            R"(sluice_vip_announced{vip="2001:db8::/64"} 0)",
+            R"(sluice_announce_way_up{way="bgp 192.0.2.1"} 0)",
+            R"(sluice_announce_way_resets_total{way="bgp 192.0.2.1"} 3)",
             "sluice_canary_share_ratio 0.125",
             R"(sluice_build_info{version="1.0",abi="4",instruction_set="v3"} 1)",
             R"(sluice_service_packets_total{service="web",vip="192.0.2.10",port="443",proto="tcp"} 1000)",

@@ -33,8 +33,7 @@ class NodeDutyTest : public testing::Test {
         return out;
     }
 
-    std::filesystem::path folder_ =
-        testing::TempDir() + "node_state." + std::to_string(::getpid());
+    std::filesystem::path folder_ = testing::TempDir() + "node_state." + std::to_string(::getpid());
     std::string path_ = folder_ / "node.json";
     NodeDuty::Time now_{1'800'000'000s};
 };

@@ -68,8 +68,9 @@ const Case kCases[] = {
 TEST(VipWishes, follow_services_interfaces_and_the_state_of_the_node) {
     for (const Case& each : kCases) {
         SCOPED_TRACE(each.name);
-        const auto wishes = vip_wishes(make(each.rule), {each.http, each.dns, true, true, each.http},
-                                       each.is_attached, each.state);
+        const auto wishes =
+            vip_wishes(make(each.rule), {each.http, each.dns, true, true, each.http},
+                       each.is_attached, each.state);
         ASSERT_EQ(wishes.size(), 2u) << "192.0.2.3 is announced for nobody";
         const auto& [vip, first] = *wishes.begin();
         EXPECT_EQ(vip.text(), "192.0.2.1/32");
