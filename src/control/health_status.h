@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/ip.h"
+#include "health/lateness.h"
 
 namespace sluice::control {
 
@@ -69,6 +70,7 @@ struct GroupHealth {
     std::uint32_t min_healthy = 0;  ///< Hundredths.
     std::string when_none;          ///< "keep", "reject", "withdraw", "fallback"
     std::string fallback;           ///< Group that has taken over; empty: none.
+    std::string trouble;            ///< Why this node cannot make its checks; empty while it can.
     CheckDurations durations;
     std::map<std::string, std::uint64_t> outcomes;  ///< Checks that ended, by why.
 };
@@ -81,7 +83,7 @@ struct CheckerStatus {
     std::uint64_t begun = 0;
     std::uint64_t lost_outcomes = 0;
     std::chrono::microseconds cpu{0};
-    std::chrono::microseconds latest{0};  ///< Longest that a check began after its time.
+    health::Lateness lateness;  ///< Of checks that began after their time.
 };
 
 struct HealthStatus {

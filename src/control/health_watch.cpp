@@ -182,12 +182,25 @@ void HealthWatch::note(const std::string& member, std::size_t check, health::Out
     Backend& backend = found->second;
     group->second.durations.note(outcome.duration);
     ++group->second.outcomes[std::string(health::word_of(outcome.why))];
+    note_trouble(group->first, group->second, outcome);
     if (outcome.load && group->second.loads) group->second.loads->note(member, *outcome.load, now);
     const auto transition = backend.judge->observe(check, outcome, now);
     backend.last[check] = std::move(outcome);
     if (!transition) return;
     on_transition(group->first, member, backend, *transition);
     changed.insert(group->first);
+}
+
+/// Said once, and when it is over: checks that cannot be made change nothing else.
+void HealthWatch::note_trouble(const std::string& name, Group& group,
+                               const health::Outcome& outcome) {
+    const bool is_trouble = outcome.why == health::Why::local;
+    if (is_trouble == !group.trouble.empty()) return;
+    if (!is_trouble && outcome.key != group.troubled) return;
+    group.troubled = outcome.key;
+    group.trouble = is_trouble ? outcome.text : "";
+    log_event(is_trouble ? LogLevel::error : LogLevel::info, "health.trouble",
+              {{"group", name}, {"check", outcome.key}, {"error", group.trouble}});
 }
 
 void HealthWatch::on_transition(const std::string& group, const std::string& member,

@@ -77,6 +77,10 @@ class HealthWatch {
                                       const std::optional<IpAddress>& backend, bool history,
                                       Time now) const;
     [[nodiscard]] bool is_watching() const { return !groups_.empty(); }
+    /// The same without backends: of one group or, where the name is empty, of all.
+    [[nodiscard]] std::vector<GroupHealth> groups(const std::string& name = {}) const;
+    /// Waits likewise.
+    [[nodiscard]] CheckerStatus checker() const;
 
  private:
     struct Backend {
@@ -95,6 +99,8 @@ class HealthWatch {
         health::Effects effects;
         CheckDurations durations;
         std::map<std::string, std::uint64_t> outcomes;
+        std::string troubled;  ///< The check that said it.
+        std::string trouble;   ///< Why this node cannot make its checks; empty while it can.
     };
 
     void start_checker();
@@ -103,6 +109,7 @@ class HealthWatch {
     void leave(const std::string& member, const Backend& backend);
     void note(const std::string& member, std::size_t check, health::Outcome outcome, Time now,
               Groups& changed);
+    static void note_trouble(const std::string& name, Group& group, const health::Outcome& outcome);
     void on_transition(const std::string& group, const std::string& member, Backend& backend,
                        const health::Transition& transition);
     /// Whether anything is different.

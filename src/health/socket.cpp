@@ -102,6 +102,11 @@ OpenedSocket connect_socket(const Target& target, int type) {
     const int error = ::connect(fd.get(), &to.any, to.len) == 0 ? 0 : errno;
     if (error != 0 && error != EINPROGRESS) {
         out.failure = finding_of_errno(error, "connect");
+        // Of a marked probe this is the route to the VIP, which clients' packets do not take.
+        if (target.mark != 0 && out.failure.why == Why::unreachable) {
+            out.failure.why = Why::local;
+            out.failure.text = "no route to the VIP: " + out.failure.text;
+        }
         return out;
     }
     out.fd = std::move(fd);
