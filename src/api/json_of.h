@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// What json.cpp, flow_json.cpp, config_json.cpp and announce_routes.cpp share. No other file includes it.
+/// What json.cpp, flow_json.cpp, config_json.cpp and announce_routes.cpp share. No other file
+/// includes it.
 
 #include <nlohmann/json.hpp>
 #include <string>
