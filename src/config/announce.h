@@ -21,7 +21,7 @@ enum class AnnounceWhile { any, all };
 /// BIRD 2 through its control socket: prefixes are static routes in an included file.
 struct AnnounceBird {
     std::string socket = "/run/bird/bird.ctl";
-    std::string include = "/etc/bird/sluice.conf";  ///< Written by sluiced, included by bird.conf.
+    std::string include = "/run/sluice/bird.conf";  ///< Written by sluiced, included by bird.conf.
     bool operator==(const AnnounceBird&) const = default;
 };
 

@@ -279,7 +279,7 @@ TEST(ChangeDiff, a_change_that_its_text_does_not_tell_is_told) {
         got.push_back(std::string(name_of(change.road)) + " " + change.what + " " + change.field +
                       ": " + change.before + " -> " + change.after);
     const std::vector<std::string> want = {
-        "none announce bird: /etc/bird/sluice.conf -> none",
+        "none announce bird: /run/sluice/bird.conf -> none",
         "none announce bgp: AS 65001 to  -> AS 65001 to , otherwise",
         "none announce drain: 30s -> 10s",
         "none group web health.checks: tcp every 2s -> tcp every 2s, otherwise"};
