@@ -49,6 +49,7 @@ Checker::Checker(std::unique_ptr<ReactorThread> thread, Limits limits, Wake wake
 
 Checker::~Checker() {
     thread_->call([this] {
+        errors_.reset();
         schedule_.reset();
         rest_.reset();
     });
@@ -95,6 +96,20 @@ void Checker::check_now(std::string key) {
     });
 }
 
+Result<void> Checker::hear_errors(std::uint16_t gue_port) {
+    Result<void> out;
+    thread_->call([&] {
+        auto opened =
+            IcmpErrors::open(thread_->reactor(), gue_port,
+                             [this](const IpAddress& backend) { schedule_->suspect(backend); });
+        if (opened)
+            errors_ = std::move(*opened);
+        else
+            out = fail(std::move(opened).error().in("health checks"));
+    });
+    return out;
+}
+
 void Checker::on_outcome(Outcome outcome, bool is_news) {
     resting_.push_back(std::move(outcome));
     if (is_news) return flush();
@@ -131,6 +146,7 @@ Figures Checker::figures() {
     Figures out;
     thread_->call([&] {
         out = schedule_->figures();
+        if (errors_ != nullptr) out.errors = errors_->counts();
         timespec cpu{};
         if (::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu) == 0)
             out.cpu =

@@ -51,6 +51,10 @@ class Checker {
     void set(std::vector<Target> targets);
     /// Suspicion: checks soon, not more often than ten times in an interval.
     void check_now(std::string key);
+    /// From now on the network's own errors about tunnels (health/icmp_errors.h) are suspicions:
+    /// they make every check of that backend be made soon, until it is known to be down. Again for
+    /// another port. Errors: denied without CAP_NET_RAW; checks go on without.
+    Result<void> hear_errors(std::uint16_t gue_port);
 
     /// Everything since the last call, oldest first.
     std::vector<Outcome> take();
@@ -68,10 +72,11 @@ class Checker {
     std::size_t most_outcomes_;
     std::map<std::string, std::weak_ptr<const Tls>> tls_;  ///< By settings; of set()'s caller.
     std::unique_ptr<ReactorThread> thread_;
-    // These three belong to the thread.
+    // These four belong to the thread.
     std::vector<Outcome> resting_;
     std::unique_ptr<Timer> rest_;
     std::unique_ptr<Schedule> schedule_;
+    std::unique_ptr<IcmpErrors> errors_;
 
     std::mutex mutex_;
     std::vector<Outcome> outcomes_;

@@ -36,11 +36,12 @@ struct Schedule::Entry final : Probe::Owner {
     const std::shared_ptr<const Tls> tls;
     std::unique_ptr<Probe> probe;
     Stage stage = Stage::idle;
-    bool is_slow = false;       ///< The last check timed out.
-    bool runs_as_slow = false;  ///< How the running one is counted.
-    bool again = false;         ///< Suspicion came while one was running.
-    bool has_grace = false;     ///< The running one got more time than its timeout.
-    bool has_passed = false;    ///< The last one.
+    bool is_slow = false;        ///< The last check timed out.
+    bool runs_as_slow = false;   ///< How the running one is counted.
+    bool again = false;          ///< Suspicion came while one was running.
+    bool has_grace = false;      ///< The running one got more time than its timeout.
+    bool has_passed = false;     ///< The last one.
+    std::uint32_t failures = 0;  ///< In a row.
     Time due;
     Time begun;
 };
@@ -103,11 +104,15 @@ void Schedule::add(Prepared prepared, Time now) {
     entry->due = pace_.first(now, *entry->target.check);
     entry->timer.set_at(entry->due);
     const std::string& key = entry->target.key;
+    entries_of_.emplace(entry->target.backend_address, entry.get());
     entries_[key] = std::move(entry);
 }
 
 void Schedule::remove(Entry& entry) {
     Pool& pool = pool_of(entry);
+    const auto [first, last] = entries_of_.equal_range(entry.target.backend_address);
+    entries_of_.erase(
+        std::find_if(first, last, [&](const auto& each) { return each.second == &entry; }));
     if (entry.stage == Entry::Stage::running) release(entry);
     if (entry.stage == Entry::Stage::waiting)
         for (auto* queue : {&pool.waiting, &pool.waiting_slow}) std::erase(*queue, &entry);
@@ -115,8 +120,19 @@ void Schedule::remove(Entry& entry) {
 
 void Schedule::check_now(const std::string& key) {
     const auto found = entries_.find(key);
-    if (found == entries_.end()) return;
-    Entry& entry = *found->second;
+    if (found != entries_.end()) check_now(*found->second);
+}
+
+void Schedule::suspect(const IpAddress& backend) {
+    const auto [first, last] = entries_of_.equal_range(backend);
+    std::vector<Entry*> suspects;
+    for (auto each = first; each != last; ++each)
+        if (each->second->failures < each->second->target.check->fall)
+            suspects.push_back(each->second);
+    for (Entry* each : suspects) check_now(*each);
+}
+
+void Schedule::check_now(Entry& entry) {
     if (entry.stage == Entry::Stage::running) entry.again = true;
     if (entry.stage != Entry::Stage::idle) return;
     const Time now = Reactor::Clock::now();
@@ -212,6 +228,7 @@ void Schedule::on_finding(Entry& entry, Finding finding) {
     entry.timer.set_at(entry.due);
     const bool is_news = !outcome.ok || !entry.has_passed;
     entry.has_passed = outcome.ok;
+    if (outcome.why != Why::local) entry.failures = outcome.ok ? 0 : entry.failures + 1;
     sink_(std::move(outcome), is_news);
     fill(pool_of(entry));
 }

@@ -9,7 +9,8 @@
 ///  - Of `Limits::in_flight` places three quarters are for targets whose last check timed out:
 ///    however many hang, the others find room. Who finds none waits in order; how late everybody
 ///    begins is counted.
-///  - When this thread gets no CPU for longer than a check may take, answers are read before anybody
+///  - When this thread gets no CPU for longer than a check may take, answers are read before
+///  anybody
 ///    is said to be late.
 ///  - A target is never checked twice at once.
 
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -24,6 +26,7 @@
 
 #include "base/reactor.h"
 #include "health/command_thread.h"
+#include "health/icmp_errors.h"
 #include "health/icmp_port.h"
 #include "health/lateness.h"
 #include "health/outcome.h"
@@ -52,6 +55,7 @@ struct Figures {
     std::uint64_t failed = 0;
     std::uint64_t local = 0;           ///< Ended with Why::local.
     std::uint64_t lost_outcomes = 0;   ///< Nobody took them in time.
+    IcmpErrors::Counts errors;         ///< Heard from the network.
     std::chrono::microseconds cpu{0};  ///< Of the checker's thread, ever.
     Lateness lateness;
 };
@@ -78,6 +82,9 @@ class Schedule {
     /// Begins a check at once, or after the one that is running, unless one began within a tenth of
     /// the interval: then at that time. Unknown keys are none of its business.
     void check_now(const std::string& key);
+    /// The same for every target of this backend that has not failed often enough already
+    /// (Check::fall): whoever is known to be down is not asked more often for it.
+    void suspect(const IpAddress& backend);
     [[nodiscard]] const Figures& figures();
 
  private:
@@ -95,6 +102,7 @@ class Schedule {
     };
 
     void add(Prepared prepared, Time now);
+    void check_now(Entry& entry);
     void remove(Entry& entry);
     void on_timer(Entry& entry);
     void on_finding(Entry& entry, Finding finding);
@@ -116,6 +124,7 @@ class Schedule {
     Pool sockets_;
     Pool programs_;
     std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;
+    std::multimap<IpAddress, Entry*> entries_of_;  ///< By the backend's own address.
     Pace pace_;
     Figures figures_;
 };

@@ -23,13 +23,16 @@ struct Target {
     /// what it sends.
     std::uint32_t mark = 0;
     std::optional<IpAddress> source;  ///< Of `address`'s family; empty: the kernel chooses.
+    /// The backend's own, also where the check goes to the VIP: whose unreachability is suspicious.
+    IpAddress backend_address = {};
     /// Names for a command's environment; may be empty.
     std::string service, group, backend;
 
     /// Checks are compared by value.
     bool operator==(const Target& other) const {
         return key == other.key && address == other.address && port == other.port &&
-               mark == other.mark && source == other.source && service == other.service &&
+               mark == other.mark && source == other.source &&
+               backend_address == other.backend_address && service == other.service &&
                group == other.group && backend == other.backend &&
                (check == other.check || *check == *other.check);
     }

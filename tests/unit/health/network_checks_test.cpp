@@ -8,8 +8,11 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <thread>
 
 #include "health/socket.h"
@@ -39,6 +42,9 @@ class network_checks : public testing::Test {
             where->run(std::string("ip link set ") + device + " up");
         }
         far_.sysctl("ipv4.ip_forward", "1");
+        // Else it answers twice a second, whatever it is asked.
+        for (const char* each : {"ipv4.icmp_ratelimit", "ipv6.icmp.ratelimit"})
+            far_.sysctl(each, "0");
         far_.run("ip address add 203.0.113.1/32 dev lo");
         far_.run("ip -6 address add fd77::1/128 dev lo");
         far_.run("ip route add unreachable 198.51.100.0/24");
@@ -214,6 +220,144 @@ TEST_F(network_checks, many_icmp_checks_share_one_socket) {
     for (const Target& each : targets) watcher_->checker().check_now(each.key);
     EXPECT_TRUE(watcher_->wait_until([](const auto& all) { return all.size() >= 300; }));
     for (const Outcome& each : watcher_->outcomes()) EXPECT_TRUE(each.ok) << text_of(each);
+}
+
+/// Sends the beginning of an outer packet: IPv4 in it, or UDP to the port of GUE.
+void send_outer(const char* to, int protocol, std::uint16_t port = 6080) {
+    const IpAddress address = *IpAddress::parse(to);
+    const SocketAddress where(address, protocol == IPPROTO_UDP ? port : std::uint16_t{0});
+    const UniqueFd fd(::socket(address.is_ip6 ? AF_INET6 : AF_INET,
+                               (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_RAW) | SOCK_CLOEXEC,
+                               protocol));
+    const std::array<char, 40> body{0x45};
+    ASSERT_EQ(::sendto(fd.get(), body.data(), body.size(), 0, &where.any, where.len), 40)
+        << std::strerror(errno);
+}
+
+/// Watches icmp checks of an hour: what ends did so because it was asked for.
+class suspicions : public network_checks {
+ protected:
+    suspicions() {
+        far_.sysctl("ipv6.conf.all.forwarding", "1");
+        far_.run("ip -6 route add unreachable fd98::/64");
+        near_.run("ip -6 route add fd98::/64 via fd09::2");
+    }
+    void watch(const std::vector<std::pair<const char*, const char*>>& backends) {
+        std::vector<Target> targets;
+        for (const auto& [key, backend] : backends) {
+            Target each = target(CheckType::icmp, "10.9.0.2");  // Passes, whoever is suspected.
+            config::Check check = *each.check;
+            check.interval = 1h;
+            each.check = std::make_shared<const config::Check>(check);
+            each.key = key;
+            each.backend_address = *IpAddress::parse(backend);
+            targets.push_back(each);
+        }
+        watcher_->checker().set(targets);
+    }
+    bool hears(const std::string& key) {
+        return watcher_->wait_until([&](const auto& all) {
+            return std::ranges::any_of(all, [&](const Outcome& each) { return each.key == key; });
+        });
+    }
+};
+
+TEST_F(suspicions, an_error_about_a_tunnel_makes_the_backends_checks_be_made_at_once) {
+    struct Row {
+        const char* key;
+        const char* backend;
+        int protocol;
+    };
+    // 198.51.100.0/24 and fd98::/64: a router that knows no way; .0.2 and ::2: a host where nobody
+    // takes tunnels.
+    static constexpr Row kRows[] = {
+        {"ipip, no route", "198.51.100.1", 4}, {"6in4, no route", "198.51.100.2", 41},
+        {"gre, no route", "198.51.100.3", 47}, {"gue, no route", "198.51.100.4", IPPROTO_UDP},
+        {"4in6, no route", "fd98::1", 4},      {"6in6, no route", "fd98::2", 41},
+        {"gre6, no route", "fd98::3", 47},     {"gue6, no route", "fd98::4", IPPROTO_UDP},
+    };
+    std::vector<std::pair<const char*, const char*>> backends;
+    for (const Row& row : kRows) backends.emplace_back(row.key, row.backend);
+    backends.emplace_back("somebody else", "198.51.100.99");
+    watch(backends);
+    ASSERT_TRUE(watcher_->checker().hear_errors(6080));
+    for (const Row& row : kRows) {
+        send_outer(row.backend, row.protocol);
+        EXPECT_TRUE(hears(row.key)) << row.key;
+    }
+    EXPECT_EQ(watcher_->outcomes().size(), std::size(kRows));
+    EXPECT_EQ(watcher_->checker().figures().errors.told, std::size(kRows));
+}
+
+TEST_F(suspicions, a_host_that_takes_no_tunnels_is_suspicious) {
+    watch({{"four", "10.9.0.2"}, {"six", "fd09::2"}});
+    ASSERT_TRUE(watcher_->checker().hear_errors(6080));
+    send_outer("10.9.0.2", 4);  // Protocol unreachable.
+    EXPECT_TRUE(hears("four"));
+    send_outer("fd09::2", 4);  // Unknown next header.
+    EXPECT_TRUE(hears("six"));
+}
+
+TEST_F(suspicions, other_errors_raise_none) {
+    watch({{"four", "10.9.0.2"}, {"far", "198.51.100.1"}});
+    ASSERT_TRUE(watcher_->checker().hear_errors(7080));
+    send_outer("198.51.100.1", IPPROTO_UDP);
+    send_outer("10.9.0.2", IPPROTO_UDP, 53);
+    send_outer("198.51.100.7", 4);
+    send_outer("10.9.0.2", IPPROTO_UDP, 7080);
+    EXPECT_TRUE(hears("four"));
+    EXPECT_EQ(watcher_->outcomes().size(), 1u);
+    const IcmpErrors::Counts heard = watcher_->checker().figures().errors;
+    EXPECT_EQ(heard, (IcmpErrors::Counts{.told = 2, .other = 2}));
+    // Another port from now on.
+    ASSERT_TRUE(watcher_->checker().hear_errors(6080));
+    send_outer("198.51.100.1", IPPROTO_UDP);
+    EXPECT_TRUE(hears("far"));
+}
+
+TEST_F(suspicions, who_is_known_to_be_down_is_not_asked_more_often) {
+    Target down = target(CheckType::tcp, "10.9.0.2");  // Refused.
+    config::Check check = *down.check;
+    check.interval = 3s;
+    check.jitter = 0;
+    check.fall = 2;
+    down.check = std::make_shared<const config::Check>(check);
+    down.backend_address = *IpAddress::parse("198.51.100.1");
+    ASSERT_TRUE(watcher_->checker().hear_errors(6080));
+    watcher_->checker().set({down});
+    watcher_->checker().check_now(down.key);
+    const auto has = [&](std::size_t count) {
+        return watcher_->wait_until([&](const auto& all) { return all.size() >= count; });
+    };
+    ASSERT_TRUE(has(1));
+    send_outer("198.51.100.1", 4);
+    ASSERT_TRUE(has(2));
+    const auto second = watcher_->outcomes()[1].at;
+    EXPECT_LT(second - watcher_->outcomes()[0].at, 2700ms) << "a tenth of the interval after it";
+    // It has failed often enough: the next one comes in its own time.
+    send_outer("198.51.100.1", 4);
+    ASSERT_TRUE(has(3));
+    EXPECT_GE(watcher_->checker().figures().errors.told, 2u);
+    EXPECT_GT(watcher_->outcomes()[2].at - second, 2s);
+}
+
+TEST_F(suspicions, a_flood_of_errors_is_bounded) {
+    auto reactor = Reactor::open();
+    ASSERT_TRUE(reactor);
+    std::uint64_t calls = 0;
+    const auto errors = IcmpErrors::open(**reactor, 6080, [&](const IpAddress&) { ++calls; }, 3);
+    ASSERT_TRUE(errors) << errors.error().what;
+    const auto begun = Reactor::Clock::now();
+    const auto heard = [&] { return (*errors)->counts().told + (*errors)->counts().beyond_rate; };
+    constexpr std::uint64_t kSent = 40;  // The kernel makes 50 at once.
+    for (std::uint64_t i = 0; i < kSent; ++i) send_outer("10.9.0.2", 4);
+    while (heard() < kSent && Reactor::Clock::now() - begun < 10s) (*reactor)->run_once(100ms);
+    const auto seconds = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::seconds>(Reactor::Clock::now() - begun).count());
+    EXPECT_EQ(heard(), kSent);
+    EXPECT_EQ(calls, (*errors)->counts().told);
+    EXPECT_GE(calls, 3u);
+    EXPECT_LE(calls, (seconds + 1) * 3);
 }
 
 }  // namespace
