@@ -21,6 +21,11 @@ int prepare(int fd, const Target& target, int type, const char*& operation) {
         ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         // The ACK of the handshake travels with the first data, or with the reset.
         set_option(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
+    } else if (target.address.is_ip6) {
+        // Else only "port unreachable" would be told, and not what routers say.
+        set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+    } else {
+        set_option(fd, IPPROTO_IP, IP_RECVERR, 1);
     }
     operation = "mark a socket";
     if (target.mark != 0 && !set_option(fd, SOL_SOCKET, SO_MARK, static_cast<int>(target.mark)))
