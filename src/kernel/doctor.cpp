@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "kernel/doctor_of.h"
+#include "kernel/doctor_probes.h"
 
 namespace sluice::kernel {
 namespace {
@@ -348,7 +349,11 @@ DoctorReport diagnose(const KernelFacts& kernel, const std::vector<InterfaceFact
 
 Result<DoctorReport> examine(const DoctorOptions& options) {
     const auto interfaces = SLC_TRY(probe_interfaces(options.interfaces), "doctor");
-    return diagnose(probe_kernel(options.bpffs_path), interfaces);
+    DoctorReport report = diagnose(probe_kernel(options.bpffs_path), interfaces);
+    if (options.probed.vips.empty()) return report;
+    const auto checks = judge_probe_path(SLC_TRY(read_probe_path(options.probed), "doctor"));
+    report.checks.insert(report.checks.end(), checks.begin(), checks.end());
+    return report;
 }
 
 }  // namespace sluice::kernel

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/ip.h"
 #include "base/result.h"
 #include "kernel/probe.h"
 
@@ -33,7 +34,8 @@ struct DoctorCheck {
 };
 
 struct DoctorReport {
-    /// First the kernel's, then each interface's, always in the same order.
+    /// First the kernel's, then each interface's, then those of probes (kernel/doctor_probes.h),
+    /// always in the same order.
     std::vector<DoctorCheck> checks;
 
     [[nodiscard]] CheckStatus worst() const;
@@ -41,9 +43,16 @@ struct DoctorReport {
 
 DoctorReport diagnose(const KernelFacts& kernel, const std::vector<InterfaceFacts>& interfaces);
 
+/// What health checks are to reach through the tunnel (via: vip).
+struct ProbedVips {
+    std::vector<IpAddress> vips;
+    std::vector<std::string> interfaces;  ///< By which backends' answers come: the node's.
+};
+
 struct DoctorOptions {
     std::vector<std::string> interfaces;  ///< Empty: every Ethernet interface.
     std::string bpffs_path = "/sys/fs/bpf/sluice";
+    ProbedVips probed = {};  ///< Without VIPs nothing is said of probes.
 };
 
 /// Probes and judges. Fails only when interfaces cannot even be listed.

@@ -81,9 +81,11 @@ class ProbePath {
 /// What the routing tables say of a marked packet to one VIP.
 struct ProbeRoute {
     IpAddress vip;
-    std::string refused = {};               ///< Why there is no route; empty if there is one.
-    bool is_local = false;                  ///< An address of this node: leaves by lo.
-    IpAddress source = {};                  ///< What Linux would choose; unspecified if unknown.
+    std::string refused = {};  ///< Why there is no route; empty if there is one.
+    bool is_local = false;     ///< An address of this node: leaves by lo.
+    /// That backends can answer to; unspecified: none. What Linux would choose; to a VIP that is
+    /// this node's own it would choose the VIP itself, so that probes must be bound to this one.
+    IpAddress source = {};
     std::set<std::string> interfaces = {};  ///< All hops' of a multipath route.
 };
 

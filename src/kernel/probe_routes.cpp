@@ -7,9 +7,9 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <span>
 
 #include "kernel/netlink.h"
 #include "kernel/probe_path.h"
@@ -60,6 +60,37 @@ std::string refusal_of(const IpAddress& vip, const Reply& reply) {
     return "the route to " + vip.text() + " takes no packets";
 }
 
+Result<std::vector<IpAddress>> own_addresses(NetlinkSocket& socket) {
+    NetlinkRequest request(RTM_GETADDR, NLM_F_DUMP);
+    request.header(ifaddrmsg{});
+    std::vector<IpAddress> out;
+    SLC_CHECK(socket.dump(
+                  request, "list addresses", [&] { out.clear(); },
+                  [&](const NetlinkMessage& message) {
+                      const auto change = parse_address(message);
+                      if (change && change->usable) out.push_back(change->entry.address);
+                  }),
+              "addresses");
+    return out;
+}
+
+/// Answers to a VIP would stay on the backend's host, and link-local ones do not cross routers.
+bool can_be_source(const IpAddress& address, const std::vector<IpAddress>& vips) {
+    return !address.is_unspecified() && !address.is_loopback() && !address.is_link_local() &&
+           std::ranges::find(vips, address) == vips.end();
+}
+
+IpAddress source_of(const ProbeRoute& route, const IpAddress& chosen,
+                    const std::vector<IpAddress>& own, const std::vector<IpAddress>& vips) {
+    if (can_be_source(chosen, vips)) return chosen;
+    for (const IpAddress& each : own)
+        if (route.is_local && each.is_ip6 == route.vip.is_ip6 && can_be_source(each, vips))
+            return each;
+    IpAddress none;
+    none.is_ip6 = route.vip.is_ip6;
+    return none;
+}
+
 void add_hops(const Reply& reply, std::set<std::string>& interfaces) {
     for (const RouteHop& hop : reply.route.hops) {
         char name[IF_NAMESIZE] = {};
@@ -75,13 +106,14 @@ Result<std::vector<ProbeRoute>> probe_routes(const std::vector<IpAddress>& vips)
     NetlinkSocket socket = SLC_TRY(NetlinkSocket::open(NETLINK_ROUTE), "routes of probes");
     const auto entries = SLC_TRY(ask(socket, vips, RTM_F_FIB_MATCH), "probes");
     const auto chosen = SLC_TRY(ask(socket, vips, 0), "probes");
+    const auto own = SLC_TRY(own_addresses(socket), "probes");
     std::vector<ProbeRoute> out;
     for (std::size_t i = 0; i < vips.size(); ++i) {
         ProbeRoute route{.vip = vips[i], .refused = refusal_of(vips[i], chosen[i])};
         route.is_local = chosen[i].route.type == RTN_LOCAL;
         route.source.is_ip6 = vips[i].is_ip6;
         if (route.refused.empty()) {
-            route.source = chosen[i].route.preferred_source;
+            route.source = source_of(route, chosen[i].route.preferred_source, own, vips);
             // Whatever device has a local address, packets to it leave by lo.
             if (!route.is_local) add_hops(entries[i], route.interfaces);
             add_hops(chosen[i], route.interfaces);

@@ -195,6 +195,7 @@ TEST_F(ProbeRoutes, probes_leave_by_the_route_to_the_vip) {
     EXPECT_EQ(routes[1].source, ip("fd09::1"));
     EXPECT_FALSE(routes[0].is_local);
     EXPECT_TRUE(routes[2].is_local);
+    EXPECT_EQ(routes[2].source, ip("10.8.0.1")) << "not in the VIP's name";
     EXPECT_EQ(routes[2].interfaces, Names{"lo"}) << "not by the device that has the address";
 }
 

@@ -161,10 +161,13 @@ class ProbeLive : public testing::TestWithParam<Way> {
     }
 
     static MacAddress mac(const test::Namespace& where, const char* interface) {
-        std::string text = where.output(
-            fmt::format("ip -o link show {} | sed 's/.*ether //; s/ .*//'", interface));
-        while (!text.empty() && text.back() == '\n') text.pop_back();
-        return *MacAddress::parse(text);
+        const std::string text = where.output(std::string("ip -o link show ") + interface);
+        const std::size_t at = text.find("link/ether ");
+        if (at == std::string::npos) {
+            ADD_FAILURE() << interface << ": " << text;
+            return {};
+        }
+        return *MacAddress::parse(text.substr(at + 11, 17));
     }
 
     [[nodiscard]] slc_template header(const Way& way, std::vector<plan::VlanTag> vlans = {}) const {
