@@ -8,7 +8,14 @@ set -eu
 . tests/vm/guest/lab.sh
 objects=$SLUICE_BUILD/bpf
 
-"$SLUICE_BUILD/tests/vm/vm_verify" "$objects"/{root,root_canary,lb,agent}_v3.bpf.o || fail "v3 is refused"
+"$SLUICE_BUILD/tests/vm/vm_verify" "$objects"/{root,root_canary,lb,agent,probe}_v3.bpf.o || fail "v3 is refused"
+
+# The one that is no XDP program is attached as well.
+bpftool prog load "$objects/probe_v3.bpf.o" /sys/fs/bpf/probe type classifier
+tc qdisc add dev lo clsact
+tc filter add dev lo egress prio 1 bpf direct-action object-pinned /sys/fs/bpf/probe ||
+    fail "the program for probes cannot be attached"
+tc filter show dev lo egress | grep -q direct-action || fail "the program for probes is not there"
 
 if "$SLUICE_BUILD/tests/vm/vm_verify" "$objects/lb_v4.bpf.o" >/tmp/v4; then
     fail "this kernel takes v4: it is not the oldest supported one"
