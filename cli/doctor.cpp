@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// `sluice doctor`: what would fail here, before anything is attached. Runs without the daemon.
+/// `sluice doctor`: what would fail here, before anything is attached. Runs without the daemon; a
+/// configuration is looked at for what its health checks need.
 
 #include "kernel/doctor.h"
 
@@ -8,11 +9,14 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "api/json.h"
 #include "base/exit_code.h"
 #include "cli/commands.h"
 #include "cli/table.h"
+#include "config/check_places.h"
+#include "config/parse.h"
 
 namespace sluice::cli {
 namespace {
@@ -68,11 +72,39 @@ Json document_of(const kernel::DoctorReport& report) {
             {"checks", checks}};
 }
 
+/// VIPs that checks go to through the tunnel.
+kernel::ProbedVips probed_by(const config::Config& config) {
+    std::set<IpAddress> vips;
+    const config::CheckPlaces places(config);
+    for (std::size_t group = 0; group < config.groups.size(); ++group)
+        for (const config::Check& check : config.groups[group].health.checks) {
+            // What a command sends has no mark.
+            if (check.via != config::CheckVia::vip || check.type == config::CheckType::command)
+                continue;
+            if (const auto place = places.find(group, check)) vips.insert(place->vip);
+        }
+    return {.vips = {vips.begin(), vips.end()}, .interfaces = config.node.interfaces};
+}
+
+/// Of the file that was named, or of the usual one where it is there and valid.
+Result<kernel::ProbedVips> probed_vips(const Options& options) {
+    const bool is_named = options.config_file != Options{}.config_file;
+    const auto text = config::read_file(options.config_file);
+    if (!text && is_named) return fail(text.error());
+    if (!text) return kernel::ProbedVips{};
+    const config::ParseOutcome outcome = config::parse(*text, options.config_file);
+    if (outcome.ok()) return probed_by(outcome.config);
+    if (!is_named) return kernel::ProbedVips{};
+    return fail(Errc::invalid, fmt::format("{} has errors", options.config_file),
+                "sluice config check shows them");
+}
+
 }  // namespace
 
 Result<int> run_doctor(const Options& options) {
     kernel::DoctorOptions doctor;
     doctor.interfaces = options.interfaces;
+    doctor.probed = SLC_TRY(probed_vips(options), "doctor");
     const kernel::DoctorReport report = SLC_TRY(kernel::examine(doctor), "doctor");
     if (is_document(options.format))
         print_document(document_of(report), options.format);

@@ -265,11 +265,15 @@ void add_config(Tree& tree) {
     add_config_views(tree, *config);
     tree.verb(app, "reload", run_reload, "Have sluiced read its configuration file again")
         ->add_flag("-w,--wait", options.wait, "Return when it is in force, or say why it is not");
-    tree.verb(app, "doctor", run_doctor,
-              "What this kernel, these interfaces and drivers can do; runs without sluiced")
+    CLI::App* doctor =
+        tree.verb(app, "doctor", run_doctor,
+                  "What this kernel, these interfaces and drivers can do; runs without sluiced");
+    doctor
         ->add_option("-i,--interface", options.interfaces,
                      "Interface to look at; may be repeated (default: all)")
         ->type_name("IFACE");
+    add_file(doctor, options.config_file,
+             "Configuration whose health checks are looked at (default /etc/sluice/sluice.yaml)");
 }
 
 void add_instances(Tree& tree) {
