@@ -362,6 +362,7 @@ std::unique_ptr<Tree> build_tree() {
     auto tree = std::make_unique<Tree>();
     add_root(*tree);
     add_views(*tree);
+    add_health(*tree);
     add_flows(*tree);
     add_explain(*tree);
     add_watching(*tree);

@@ -98,10 +98,11 @@ inline CLI::Option* add_duration(CLI::App* app, const std::string& name, std::st
 }
 
 void add_explain(Tree& tree);                  // tree_explain.cpp
+void add_health(Tree& tree);                   // tree_health.cpp: health list, health show
 void add_watching(Tree& tree);                 // tree_watch.cpp: observe, events
 void add_capture(Tree& tree);                  // tree_capture.cpp
 void add_top(Tree& tree);                      // tree_top.cpp: top, and the verbs of map
 void add_machine(Tree& tree, CLI::App& node);  // tree_node.cpp: node drops, node tune
-
 void add_announcing(Tree& tree, CLI::App& node);
+
 }  // namespace sluice::cli

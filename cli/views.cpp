@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "api/backend_order.h"
@@ -97,9 +98,29 @@ void print_services(const Json& services, bool is_wide) {
     fmt::print("{}", table.text());
 }
 
+bool is_watched(const Json& backend) {
+    return !text_at(backend, "health").empty();
+}
+
+Cell health_cell(const Json& backend) {
+    const std::string health = text_at(backend, "health");
+    return cell(health, health == "up" ? Colour::good : Colour::bad);
+}
+
+/// "down: 3 failures in a row: refused"; "up, 40% of its weight".
+std::string health_text(const Json& backend) {
+    const std::string why = text_at(backend, "health_why");
+    const double part = static_cast<double>(number_at(backend, "part")) / 10;
+    return text_at(backend, "health") + (why.empty() ? "" : ": " + why) +
+           (part < 100 ? fmt::format(", {:g}% of its weight", part) : std::string());
+}
+
+/// Health has a column where some backend has checks.
 void print_backends(const Json& backends, bool is_wide) {
+    const bool has_health = std::any_of(backends.begin(), backends.end(), is_watched);
     std::vector<std::string> headings = {"BACKEND",  "STATE", "WEIGHT",  "REMEMBERED", "CHANGE",
                                          "NEXT_HOP", "SHARE", "PACKETS", "BYTES"};
+    if (has_health) headings.insert(headings.begin() + 2, "HEALTH");
     if (is_wide) headings.insert(headings.end(), {"MEMBER", "INTERFACE", "NEXT_MAC", "SERVICES"});
     headings.emplace_back("WHY");
     Table table(headings);
@@ -113,6 +134,7 @@ void print_backends(const Json& backends, bool is_wide) {
                                  share_cell(backend),
                                  packets_cell(backend),
                                  bytes_cell(backend)};
+        if (has_health) row.insert(row.begin() + 2, health_cell(backend));
         if (is_wide)
             row.insert(row.end(),
                        {cell(std::to_string(number_at(backend, "member"))),
@@ -206,22 +228,24 @@ std::string override_text(const Json& backend) {
 }
 
 void print_backend(const Json& backend) {
-    print_facts(
-        {{"backend", backend_name(backend)},
-         {"member", std::to_string(number_at(backend, "member"))},
-         {"state", state_text(backend)},
-         {"weight", weight_text(backend)},
-         {"set at runtime", override_text(backend)},
-         {"change", change_text(member_at(backend, "change"))},
-         {"remembered", flows_text(number_at(backend, "remembered"))},
-         {"cut", flows_text(number_at(backend, "cut"))},
-         {"next hop", text_at(backend, "next_hop")},
-         {"why", text_at(backend, "why")},
-         {"interface", text_at(backend, "interface")},
-         {"next MAC", text_at(backend, "next_mac")},
-         {"share of ring", fmt::format("{:.2f}%", fraction_at(backend, "ring_share") * 100)},
-         {"services", words_at(backend, "services")},
-         {"traffic", traffic_text(backend)}});
+    std::vector<std::pair<std::string, std::string>> facts = {
+        {"backend", backend_name(backend)},
+        {"member", std::to_string(number_at(backend, "member"))},
+        {"state", state_text(backend)},
+        {"weight", weight_text(backend)},
+        {"set at runtime", override_text(backend)},
+        {"change", change_text(member_at(backend, "change"))},
+        {"remembered", flows_text(number_at(backend, "remembered"))},
+        {"cut", flows_text(number_at(backend, "cut"))},
+        {"next hop", text_at(backend, "next_hop")},
+        {"why", text_at(backend, "why")},
+        {"interface", text_at(backend, "interface")},
+        {"next MAC", text_at(backend, "next_mac")},
+        {"share of ring", fmt::format("{:.2f}%", fraction_at(backend, "ring_share") * 100)},
+        {"services", words_at(backend, "services")},
+        {"traffic", traffic_text(backend)}};
+    if (is_watched(backend)) facts.insert(facts.begin() + 3, {"health", health_text(backend)});
+    print_facts(facts);
 }
 
 }  // namespace

@@ -55,6 +55,9 @@ Json json_of(const BackendStatus& backend) {
             {"cut", backend.cut},
             {"settled", is_settled(backend)},
             {"change", change_json(backend.change)},
+            {"health", backend.health},
+            {"health_why", backend.health_why},
+            {"part", backend.part},
             {"next_hop", plan::name_of(backend.hop)},
             {"why", backend.why},
             {"interface", backend.interface},
@@ -185,10 +188,10 @@ std::string status_json(const NodeStatus& node) {
     out["config_digest"] = node.config_digest;
     out["started"] = time_text(node.started);
     out["reload"] = json_of(node.reload);
+    out["node_state"] = standing_json(node.standing);
     out["interfaces"] = list_of(node.interfaces);
     out["services"] = list_of(node.services);
     out["reasons"] = list_of(node.reasons);
-    out["node_state"] = standing_json(node.standing);
     return text_of(out);
 }
 

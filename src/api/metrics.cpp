@@ -4,14 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <initializer_list>
-#include <iterator>
-#include <span>
+#include <limits>
 #include <utility>
 
 #include "api/json.h"
+#include "api/metrics_lines.h"
+#include "health/outcome.h"
 #include "plan/reasons.h"
 
 namespace sluice::api {
@@ -29,108 +27,6 @@ enum class Metric : std::size_t {
 #undef SLC_METRIC
     count,
 };
-
-/// Also what only looks like UTF-8 (overlong forms, surrogates) is of the length that it says:
-/// Prometheus takes it for what it is.
-std::size_t utf8_len(std::string_view text) {
-    const auto first = static_cast<unsigned char>(text.front());
-    const std::size_t len = first < 0x80                    ? 1
-                            : first >= 0xc2 && first < 0xe0 ? 2
-                            : first >= 0xe0 && first < 0xf0 ? 3
-                            : first >= 0xf0 && first < 0xf5 ? 4
-                                                            : 0;
-    if (len == 0 || len > text.size()) return 0;
-    for (std::size_t i = 1; i < len; ++i)
-        if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
-    return len;
-}
-
-void append_label_value(std::string& out, std::string_view value) {
-    while (!value.empty()) {
-        const std::size_t len = utf8_len(value);
-        if (len == 0)
-            out += '?';
-        else if (value.front() == '\\' || value.front() == '"')
-            out.append(1, '\\').append(1, value.front());
-        else if (value.front() == '\n')
-            out += "\\n";
-        else
-            out.append(value.substr(0, len));
-        value.remove_prefix(std::max<std::size_t>(len, 1));
-    }
-}
-
-/// Lines of one family.
-class Lines {
- public:
-    Lines(std::string& out, const MetricFamily& family, bool& has_head)
-        : out_(out), family_(family), has_head_(has_head) {}
-
-    using Labels = std::initializer_list<std::pair<const char*, std::string_view>>;
-
-    template <typename Number>
-    void put(Labels labels, Number value) {
-        begin();
-        char mark = '{';
-        for (const auto& [key, text] : labels) {
-            if (text.empty()) continue;  // To Prometheus the same as a label that is not there.
-            out_ += mark;
-            out_.append(key).append("=\"");
-            append_label_value(out_, text);
-            out_ += '"';
-            mark = ',';
-        }
-        if (mark == ',') out_ += '}';
-        end(value);
-    }
-    template <typename Number>
-    void put(Number value) {
-        put({}, value);
-    }
-
- private:
-    void begin() {
-        if (!std::exchange(has_head_, true))
-            fmt::format_to(std::back_inserter(out_), "# HELP {} {}\n# TYPE {} {}\n", family_.name,
-                           family_.help, family_.name, name_of(family_.type));
-        out_ += family_.name;
-    }
-    void end(double value) {
-        out_ += ' ';
-        if (std::isinf(value))
-            out_ += value < 0 ? "-Inf" : "+Inf";
-        else
-            number(value);
-        out_ += '\n';
-    }
-    void end(std::uint64_t value) {
-        out_ += ' ';
-        number(value);
-        out_ += '\n';
-    }
-    void end(std::uint32_t value) { end(std::uint64_t{value}); }
-    void end(bool value) { out_ += value ? " 1\n" : " 0\n"; }
-
-    template <typename Number>
-    void number(Number value) {
-        char text[32];
-        const auto done = std::to_chars(std::begin(text), std::end(text), value);
-        out_.append(std::begin(text), done.ptr);
-    }
-
-    std::string& out_;
-    const MetricFamily& family_;
-    bool& has_head_;
-};
-
-double seconds_of(std::chrono::system_clock::time_point at) {
-    return std::chrono::duration<double>(at.time_since_epoch()).count();
-}
-
-template <typename Duration>
-double seconds_in(Duration duration) {
-    return std::chrono::duration<double>(duration).count();
-}
 
 const control::MapStatus* flow_map(const MetricsSource& source) {
     const auto found = std::find_if(source.maps.maps.begin(), source.maps.maps.end(),
@@ -169,6 +65,9 @@ std::size_t policies(const MetricsSource& source) {
 }
 std::size_t backends(const MetricsSource& source) {
     return source.backends.size();
+}
+std::size_t watched(const MetricsSource& source) {
+    return source.health.size();
 }
 std::size_t maps(const MetricsSource& source) {
     return source.maps.maps.size();
@@ -400,6 +299,33 @@ Rows service_rows(Metric metric) {
     }
 }
 
+Rows health_rows(Metric metric) {
+    switch (metric) {
+        SLC_ROWS(backend_healthy, backends,
+                 if (s.backends[i].healthy) put_backend(s, i, to, *s.backends[i].healthy));
+        SLC_ROWS(group_healthy, watched,
+                 to.put({{"group", s.health[i].group}}, s.health[i].healthy));
+        SLC_ROWS(group_counted, watched,
+                 to.put({{"group", s.health[i].group}}, s.health[i].counted));
+        SLC_ROWS(group_condition, watched,
+                 for (const char* word : {"healthy", "degraded", "panic", "none"})
+                     to.put({{"group", s.health[i].group}, {"condition", word}},
+                            s.health[i].condition == word));
+        SLC_ROWS(checks, watched,
+                 for (const auto& [why, count] : s.health[i].outcomes)
+                     to.put({{"group", s.health[i].group}, {"result", why}}, count));
+        SLC_ROWS(check_duration, watched, const auto& of = s.health[i].durations;
+                 to.put_histogram({{"group", s.health[i].group}}, of.kBounds, of.counts, of.sum));
+        SLC_ROWS(check_late, one, const auto& of = s.checker.lateness;
+                 if (!s.health.empty()) to.put_histogram({}, of.kBounds, of.cells(), of.sum()));
+        SLC_ROWS(check_targets, one, to.put(s.checker.targets));
+        SLC_ROWS(check_waiting, one, to.put(s.checker.waiting));
+        SLC_ROWS(check_lost, one, to.put(s.checker.lost_outcomes));
+        default:
+            return {nullptr, nullptr};
+    }
+}
+
 Rows table_rows(Metric metric) {
     switch (metric) {
         SLC_ROWS(flow_hits, services, put_flows(s, i, to, &slc_flow_counter::hits));
@@ -465,7 +391,8 @@ Rows daemon_rows(Metric metric) {
 #undef SLC_ROWS
 
 Rows rows_of(Metric metric) {
-    for (const auto rows : {node_rows, announce_rows, service_rows, table_rows, daemon_rows})
+    for (const auto rows :
+         {node_rows, announce_rows, service_rows, health_rows, table_rows, daemon_rows})
         if (const Rows found = rows(metric); found.put != nullptr) return found;
     return {one, [](const MetricsSource&, std::size_t, Lines&) {}};
 }
@@ -494,13 +421,15 @@ const std::vector<MetricFamily>& metric_families() {
 }
 
 const char* name_of(MetricType type) {
-    return type == MetricType::counter ? "counter" : "gauge";
-}
-
-std::string escape_label(std::string_view value) {
-    std::string out;
-    append_label_value(out, value);
-    return out;
+    switch (type) {
+        case MetricType::gauge:
+            return "gauge";
+        case MetricType::counter:
+            return "counter";
+        case MetricType::histogram:
+            return "histogram";
+    }
+    return "untyped";
 }
 
 // ---- a page ----
@@ -512,6 +441,7 @@ struct MetricsPage::Bounds {
     std::size_t drops = 0;
     std::size_t owners = 0;
     std::size_t groups = 0;
+    std::size_t watched = 0;
     std::size_t backends = 0;
     std::uint64_t left_out = 0;
 };
@@ -524,14 +454,17 @@ constexpr std::size_t kPerVip = 2;
 constexpr std::size_t kPerDrop = 2;
 constexpr std::size_t kPerOwner = 2;
 constexpr std::size_t kPerGroup = 3;
-constexpr std::size_t kPerBackend = 5;
+constexpr std::size_t kPerBackend = 6;
+/// A group that is watched: its condition, what its checks found, how long they took.
+constexpr std::size_t kPerWatched = 6 + static_cast<std::size_t>(health::Why::local) + 1 +
+                                    control::CheckDurations::kBounds.size() + 3;
 
 /// What always goes out.
 std::size_t fixed_series(const MetricsSource& source) {
     const std::size_t reason = std::size_t{SLC_REASON_COUNT} * (SLC_FAMPROTO_IP6_OTHER + 3) * 2;
     return static_cast<std::size_t>(Metric::count) + reason + 10 * source.interfaces.size() +
            5 * source.maps.maps.size() + 3 * source.backlogs.size() + source.nic.size() +
-           2 * source.ways.size();
+           2 * source.ways.size() + health::Lateness::kBounds.size() + 3;
 }
 
 /// Takes what fits of `count` rows out of the room; what does not is left out.
@@ -551,6 +484,7 @@ MetricsPage::Bounds bounds_of(const MetricsSource& source) {
     out.owners =
         take(source.customers.size() + source.policies.size(), kPerOwner, room, out.left_out);
     out.groups = take(flow_groups(source), kPerGroup, room, out.left_out);
+    out.watched = take(source.health.size(), kPerWatched, room, out.left_out);
     out.drops = take(source.drops.size(), kPerDrop, room, out.left_out);
     out.backends = take(source.backends.size(), kPerBackend, room, out.left_out);
     return out;
@@ -566,6 +500,7 @@ std::size_t bounded(std::size_t (*count)(const MetricsSource&), const MetricsSou
     if (count == policies)
         return std::min(all, bounds.owners - std::min(bounds.owners, source.customers.size()));
     if (count == flow_groups) return std::min(all, bounds.groups);
+    if (count == watched) return std::min(all, bounds.watched);
     if (count == backends) return std::min(all, bounds.backends);
     return all;
 }

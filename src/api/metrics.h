@@ -23,7 +23,7 @@
 
 namespace sluice::api {
 
-enum class MetricType { gauge, counter };
+enum class MetricType { gauge, counter, histogram };
 
 /// A metric of the page; also of the reference.
 struct MetricFamily {

@@ -14,6 +14,7 @@
 #include "api/explain_routes.h"
 #include "api/flow_json.h"
 #include "api/flow_pass.h"
+#include "api/health_json.h"
 #include "api/json.h"
 #include "api/metrics.h"
 #include "api/node_routes.h"
@@ -32,6 +33,7 @@ using control::ServiceStatus;
 
 constexpr std::string_view kServices = "/api/v1/services/";
 constexpr std::string_view kBackends = "/api/v1/backends/";
+constexpr std::string_view kHealth = "/api/v1/health";
 
 Response livez(NodeView&) {
     return ok(ok_json());
@@ -116,6 +118,25 @@ Response backend(const Request& request, NodeView& node, std::string_view path) 
     return found ? ok(backend_json(*found)) : refused(found.error());
 }
 
+/// Of all, of a group, or of one backend: then with its history.
+Response health(const Request& request, NodeView& node, std::string_view path) {
+    if (request.method != "GET") return wrong_method(request, path, "GET");
+    control::HealthQuery query;
+    if (path.size() > kHealth.size()) {
+        const auto text = decode(path.substr(kHealth.size() + 1));
+        if (!text) return bad_target(text.error());
+        query.owner = *text;
+        if (text->find('/') != std::string::npos) {
+            const auto name = named_backend(node, *text);
+            if (!name) return bad_target(name.error());
+            query = {.owner = name->owner, .backend = name->address, .history = true};
+        }
+        if (query.owner.empty()) return not_found("no such resource", "sluiced(8) lists them");
+    }
+    const auto found = node.health(query);
+    return found ? ok(health_json(*found, query.history)) : refused(found.error());
+}
+
 struct FlowPage {
     std::string_view path;
     std::string_view method;
@@ -187,6 +208,7 @@ constexpr Page kPages[] = {
     {"/api/v1/backends", backends},
     {"/api/v1/node", node_page},
     {"/api/v1/node/drops", node_drops},
+    {"/api/v1/announcements", announcements},
     {"/api/v1/reasons", reasons},
     {"/api/v1/config", config},
     {"/api/v1/maps", maps},
@@ -208,7 +230,6 @@ Response reload(const Request& request, NodeView& node, std::string_view query) 
     if (!done) return refused(done.error());
     return ok(reloaded_json(node.status()));
 }
-    {"/api/v1/announcements", announcements},
 
 }  // namespace
 
@@ -293,8 +314,11 @@ Response answer(const Request& request, NodeView& node) {
     if (path == kExplainPath) return answer_explain(request, node);
     if (path == kCapturePath) return answer_capture(request, node, query);
     if (auto watched = answer_watching(request, path, query)) return std::move(*watched);
+    if (auto ordered = answer_node_order(request, node, path)) return std::move(*ordered);
     if (path.size() > kBackends.size() && path.starts_with(kBackends))
         return backend(request, node, path);
+    if (path == kHealth || path.starts_with(std::string(kHealth) + '/'))
+        return health(request, node, path);
     for (const FlowPage& page : kFlowPages)
         if (page.path == path)
             return request.method == page.method ? flows(node, page, query)
@@ -314,7 +338,6 @@ Response answer(const Request& request, NodeView& node) {
 
 Response answer_scrape(const Request& request, NodeView& node) {
     const std::string_view path =
-    if (auto ordered = answer_node_order(request, node, path)) return std::move(*ordered);
         std::string_view(request.target).substr(0, request.target.find('?'));
     for (const Page& page : kPages) {
         if (page.path != path || path.starts_with("/api/")) continue;

@@ -13,6 +13,7 @@
 ///   GET   /api/v1/node/drops              where packets got lost (api/node_routes.h)
 ///   GET   /api/v1/backends/OWNER/ADDRESS  one backend and the change it is in
 ///   PATCH /api/v1/backends/OWNER/ADDRESS  an order for it (api/backend_order.h)
+///   GET   /api/v1/health[/GROUP[/ADDRESS]]  what checks found; of one backend with its history
 ///   GET   /api/v1/flows[/count]?...       remembered flows, one a line; or how many
 ///   POST  /api/v1/flows/purge?...         forgets them
 ///   GET   /api/v1/flow?tuple=...[&id=...] where a packet would go, and why

@@ -66,6 +66,11 @@ bool takes_traffic(const config::Backend& backend) {
     return backend.state == config::BackendState::ready && backend.weight > 0;
 }
 
+std::optional<bool> healthy_of(const health::Judge* judge) {
+    if (judge == nullptr || judge->state() == health::State::unknown) return {};
+    return judge->state() == health::State::up;
+}
+
 /// Of each group, how many backends there are that take traffic and can be reached, by variant.
 using Ready = std::vector<std::array<std::uint32_t, SLC_VARIANTS>>;
 
@@ -348,6 +353,11 @@ void Controller::fill_backend_metrics(MetricsSource& out) {
     Ready ready(live_->config.groups.size());
     for (const auto& group : live_->config.groups) out.groups.push_back(group.name);
     out.backends.reserve(live_->image.members.size());
+    const bool is_watching = health_.is_watching();
+    if (is_watching) {
+        out.health = health_.groups();
+        out.checker = health_.checker();
+    }
     for (const auto& member : live_->image.members) {
         const slc_member record = member.id < records.size() ? records[member.id] : slc_member{};
         config::Backend in_force;
@@ -374,6 +384,9 @@ void Controller::fill_backend_metrics(MetricsSource& out) {
                    in_force.state != config::BackendState::down;
         if (member.id < remembered.size()) entry.remembered = remembered[member.id];
         if (member.id < counters.size()) entry.counts = counters[member.id];
+        if (is_watching)
+            entry.healthy = healthy_of(
+                health_.judge_of(plan::member_name(out.groups[entry.group], member.address)));
         out.backends.push_back(entry);
     }
     for (std::size_t i = 0; i < out.services.size(); ++i) {

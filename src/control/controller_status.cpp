@@ -34,6 +34,17 @@ std::vector<OwnerStatus> owners(const std::map<std::string, std::uint32_t>& name
     return out;
 }
 
+/// Of a group in panic, or without anybody healthy.
+std::string sentence_of(const GroupHealth& group) {
+    std::string out = "group " + group.group + ": " + std::to_string(group.healthy) + " of " +
+                      std::to_string(group.counted) + " backends healthy: ";
+    if (group.condition == "panic") return out + "panic, failed ones stay in";
+    if (group.when_none == "reject") return out + "its services refuse";
+    if (group.when_none == "withdraw") return out + "its VIPs are withdrawn";
+    if (group.fallback.empty()) return out + "those stay in that failed last";
+    return out + "group " + group.fallback + " stands in";
+}
+
 /// Slots by member id, and all slots of each group.
 struct RingShares {
     std::vector<std::uint64_t> of_member;
@@ -275,6 +286,12 @@ void Controller::fill_problems(NodeStatus& out) const {
     for (const auto& backend : out.backends)
         if (!backend.why.empty() && !backend.retired)
             problem("backend " + backend.group + "/" + backend.address.text() + ": " + backend.why);
+    for (const GroupHealth& group : health_.groups()) {
+        if (group.condition == "panic" || group.condition == "none") problem(sentence_of(group));
+        if (!group.trouble.empty())
+            problem("group " + group.group + " cannot be checked: " + group.trouble);
+    }
+    if (!probes_.problem().empty()) problem("checks of VIPs cannot be sent: " + probes_.problem());
     for (std::size_t i = 0; i < live_->changes->size(); ++i)
         if (const auto held = live_->changes->ring(i).counts().held; held != 0)
             out.problems.push_back("group " +

@@ -63,22 +63,43 @@ void CheckDurations::note(std::chrono::microseconds duration) {
     sum += duration;
 }
 
-HealthStatus HealthWatch::status(const std::string& group_name,
-                                 const std::optional<IpAddress>& backend, bool history,
-                                 Time now) const {
-    HealthStatus out;
+std::vector<GroupHealth> HealthWatch::groups(const std::string& group_name) const {
+    std::vector<GroupHealth> out;
     for (const auto& [name, group] : groups_) {
         if (!group_name.empty() && name != group_name) continue;
         const auto fallback = overrides_.find(plan::fallback_key(name));
-        out.groups.push_back({.group = name,
-                              .condition = std::string(health::word_of(group.effects.condition)),
-                              .healthy = group.effects.healthy,
-                              .counted = group.effects.counted,
-                              .min_healthy = group.rules.min_healthy,
-                              .when_none = config::name_of(group.rules.when_none),
-                              .fallback = fallback != overrides_.end() ? group.rules.fallback : "",
-                              .durations = group.durations,
-                              .outcomes = group.outcomes});
+        out.push_back({.group = name,
+                       .condition = std::string(health::word_of(group.effects.condition)),
+                       .healthy = group.effects.healthy,
+                       .counted = group.effects.counted,
+                       .min_healthy = group.rules.min_healthy,
+                       .when_none = config::name_of(group.rules.when_none),
+                       .fallback = fallback != overrides_.end() ? group.rules.fallback : "",
+                       .trouble = group.trouble,
+                       .durations = group.durations,
+                       .outcomes = group.outcomes});
+    }
+    return out;
+}
+
+CheckerStatus HealthWatch::checker() const {
+    if (!checker_) return {};
+    const health::Figures figures = checker_->figures();
+    return {.targets = figures.targets,
+            .in_flight = figures.in_flight,
+            .waiting = figures.waiting,
+            .begun = figures.begun,
+            .lost_outcomes = figures.lost_outcomes,
+            .cpu = figures.cpu,
+            .lateness = figures.lateness};
+}
+
+HealthStatus HealthWatch::status(const std::string& group_name,
+                                 const std::optional<IpAddress>& backend, bool history,
+                                 Time now) const {
+    HealthStatus out{.groups = groups(group_name), .backends = {}, .checker = checker()};
+    for (const auto& [name, group] : groups_) {
+        if (!group_name.empty() && name != group_name) continue;
         std::size_t i = 0;
         for (const auto& [member, each] : group.backends) {
             const health::Effect& effect = group.effects.members[i++];
@@ -101,15 +122,6 @@ HealthStatus HealthWatch::status(const std::string& group_name,
             out.backends.push_back(std::move(one));
         }
     }
-    if (!checker_) return out;
-    const health::Figures figures = checker_->figures();
-    out.checker = {.targets = figures.targets,
-                   .in_flight = figures.in_flight,
-                   .waiting = figures.waiting,
-                   .begun = figures.begun,
-                   .lost_outcomes = figures.lost_outcomes,
-                   .cpu = figures.cpu,
-                   .latest = figures.lateness.most()};
     return out;
 }
 

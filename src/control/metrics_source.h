@@ -67,6 +67,8 @@ struct BackendMetrics {
     bool up = false;           ///< Not down, and its packets can be sent: resolved or local.
     std::uint64_t remembered = 0;
     slc_counter counts{};
+    /// What its checks say; nothing where it has none, or none has said anything yet.
+    std::optional<bool> healthy{};
 };
 
 struct OwnerMetrics {
@@ -123,6 +125,9 @@ struct MetricsSource {
     std::vector<DropMetrics> drops;
     std::vector<std::string> groups;
     std::vector<BackendMetrics> backends;
+    /// Groups that are watched. Counts are of this run of the daemon.
+    std::vector<GroupHealth> health;
+    CheckerStatus checker;  ///< Without such a group nothing.
     std::vector<OwnerMetrics> customers;
     std::vector<OwnerMetrics> policies;
     MapsStatus maps;

@@ -21,7 +21,7 @@ int main(int argc, char** argv) {
     const std::map<std::string, Scene> scenes = {
         {"healthy", Scene::healthy},   {"degraded", Scene::degraded}, {"crowded", Scene::crowded},
         {"changing", Scene::changing}, {"empty", Scene::empty},       {"awaiting", Scene::awaiting},
-        {"canary", Scene::canary}};
+        {"canary", Scene::canary},     {"watched", Scene::watched}};
     if (argc < 3 || argc > 4 || !scenes.contains(argv[2])) {
         std::fprintf(stderr, "usage: fake_daemon SOCKET SCENE [FLOWS]\n");
         return 64;

@@ -83,6 +83,23 @@ void add_tables(MetricsSource& out) {
     out.maps.changes = {ring};
 }
 
+void add_health(MetricsSource& out) {
+    GroupHealth group;
+    group.group = "web";
+    group.condition = "degraded";
+    group.healthy = 1;
+    group.counted = 2;
+    group.outcomes = {{"passed", 5}, {"refused", 1}};
+    for (const int ms : {1, 3, 3, 3, 700, 20'000})
+        group.durations.note(std::chrono::milliseconds(ms));
+    out.health = {group};
+    out.checker.targets = 2;
+    out.checker.waiting = 1;
+    out.checker.lost_outcomes = 7;
+    for (const int us : {40, 60, 6'000'000})
+        out.checker.lateness.add(std::chrono::microseconds(us));
+}
+
 void add_machine(MetricsSource& out) {
 #define SLC_FAKE_COUNTER(kind, text)                                                        \
     out.nic.push_back(                                                                      \
@@ -123,11 +140,14 @@ MetricsSource fake_metrics(NodeSummary summary) {
     out.groups = {"web"};
     out.backends = {{0, ip("10.0.0.5"), 1, true, 600, {890, 56960}},
                     {0, ip("2001:db8:1::7"), 0, false, 0, {0, 0}}};
+    out.backends[0].healthy = true;
+    out.backends[1].healthy = false;
     out.vips = {{IpPrefix::parse("192.0.2.10/32").value(), true, true},
                 {IpPrefix::parse("2001:db8::/64").value(), true, false}};
     out.ways = {{"bird", true, 0}, {"bgp 192.0.2.1", false, 3}};
     add_packets(out);
     add_tables(out);
+    add_health(out);
     add_machine(out);
     return out;
 }

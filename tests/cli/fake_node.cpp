@@ -170,6 +170,26 @@ NodeStatus changing() {
     return node;
 }
 
+NodeStatus watched() {
+    NodeStatus node = healthy();
+    node.degraded = true;
+    node.problems = {"group spare: panic, 1 of 4 backends is healthy: failed ones stay in"};
+    const HealthStatus health = make_health(Scene::watched);
+    for (std::size_t i = 0; i < node.backends.size(); ++i) {
+        const BackendHealth& of = health.backends[i];
+        BackendStatus& backend = node.backends[i];
+        backend.health = of.state;
+        backend.part = of.part;
+        if (!of.is_out) continue;
+        backend.health_why = of.explanation;
+        backend.state = config::BackendState::down;
+        backend.ring_share = 0;
+    }
+    node.backends[0].ring_share = 1;
+    for (ServiceStatus& service : node.services) service.backends_ready = 1;
+    return node;
+}
+
 NodeStatus empty() {
     NodeStatus node;
     node.version = version();
@@ -196,6 +216,8 @@ NodeStatus make_status(Scene scene) {
             return crowded();
         case Scene::changing:
             return changing();
+        case Scene::watched:
+            return watched();
         case Scene::empty:
             return empty();
     }
@@ -224,28 +246,6 @@ std::string FakeNode::config_text() {
            "services: []\n";
 }
 
-BackendStatus* FakeNode::find(const std::string& owner, const IpAddress& address) {
-    for (BackendStatus& backend : status_.backends) {
-        const bool is_owner = backend.group == owner ||
-                              std::find(backend.services.begin(), backend.services.end(), owner) !=
-                                  backend.services.end();
-        if (is_owner && backend.address == address) return &backend;
-    }
-    return nullptr;
-}
-
-Result<BackendStatus> FakeNode::backend(const std::string& owner, const IpAddress& address) {
-    BackendStatus* found = find(owner, address);
-    if (found == nullptr)
-        return fail(Errc::not_found, "no backend '" + owner + "/" + address.text() + "'",
-                    "sluice backend list shows them all");
-    if (phase_ == 0) return *found;
-    const bool has_deadline = found->change.deadline_left.count() > 0;
-    phase_ = has_deadline ? std::min(phase_ + 1, 3) : phase_ + 1;
-    ChangeStatus& change = found->change;
-    change.preparing_slots = 0;
-    change.open_slots = phase_ < 4 ? 86 : 0;
-    change.held_slots = phase_ == 3 ? 2 : 0;
 FakeNode::FakeNode(Scene scene, FakeFlows flows)
     : configured(waiting_in(scene)),
       scene_(scene),
@@ -300,6 +300,28 @@ Result<HealthStatus> FakeNode::health(const HealthQuery& query) {
     return out;
 }
 
+BackendStatus* FakeNode::find(const std::string& owner, const IpAddress& address) {
+    for (BackendStatus& backend : status_.backends) {
+        const bool is_owner = backend.group == owner ||
+                              std::find(backend.services.begin(), backend.services.end(), owner) !=
+                                  backend.services.end();
+        if (is_owner && backend.address == address) return &backend;
+    }
+    return nullptr;
+}
+
+Result<BackendStatus> FakeNode::backend(const std::string& owner, const IpAddress& address) {
+    BackendStatus* found = find(owner, address);
+    if (found == nullptr)
+        return fail(Errc::not_found, "no backend '" + owner + "/" + address.text() + "'",
+                    "sluice backend list shows them all");
+    if (phase_ == 0) return *found;
+    const bool has_deadline = found->change.deadline_left.count() > 0;
+    phase_ = has_deadline ? std::min(phase_ + 1, 3) : phase_ + 1;
+    ChangeStatus& change = found->change;
+    change.preparing_slots = 0;
+    change.open_slots = phase_ < 4 ? 86 : 0;
+    change.held_slots = phase_ == 3 ? 2 : 0;
     change.marked_slots = phase_ < 4 ? 86 : phase_ == 4 ? 40 : 0;
     change.window_left = std::chrono::minutes(phase_ < 4 ? 15 : 0);
     static constexpr std::uint64_t kRemembered[] = {0, 0, 1200, 1300, 33, 0};

@@ -23,6 +23,7 @@ enum class Scene {
     empty,     ///< Started; no configuration in force.
     awaiting,  ///< As healthy; generation 3 waits for its confirmation.
     canary,    ///< As healthy; generation 4 is a canary.
+    watched,   ///< As healthy; backends have checks, which some do not pass (fake_health.h).
 };
 
 control::NodeStatus make_status(Scene scene);
@@ -54,12 +55,12 @@ class FakeNode : public control::NodeView {
                                     std::uint64_t cursor) override;
     /// By the destination port: 80 is in transition, 443 not, 81 no port, others not ours.
     Result<control::FlowAnswer> flow(const control::FlowTuple& tuple) override;
-    control::MapsStatus maps() override;
     /// Only group web has backends, so that of the others nothing but the condition is told.
     Result<control::HealthStatus> health(const control::HealthQuery& query) override;
     /// A node that is being drained is drained the third time that somebody asks.
     control::AnnounceStatus announcements() override;
     Result<control::AnnounceStatus> order_node(const control::NodeOrder& order) override;
+    control::MapsStatus maps() override;
     control::Configurations& configurations() override { return configured; }
     control::Observation& observation() override { return observed; }
     const observe::EventLog& events() override {
@@ -74,8 +75,8 @@ class FakeNode : public control::NodeView {
     FakeObservation observed;
     observe::EventLog event_log{fake_event_clock()};
     control::BackendOrder last_order;
-    std::atomic<std::uint64_t> steps = 0;  ///< Of passes through the flow table.
     control::NodeOrder last_node_order;
+    std::atomic<std::uint64_t> steps = 0;  ///< Of passes through the flow table.
     std::atomic<std::uint64_t> purged = 0;
     std::atomic<std::uint64_t> event_reads = 0;
 
@@ -86,12 +87,12 @@ class FakeNode : public control::NodeView {
     }
     control::BackendStatus* find(const std::string& owner, const IpAddress& address);
 
-    control::NodeStatus status_;
     Scene scene_;
+    control::NodeStatus status_;
     FakeFlows flows_;
-    int phase_ = 0;
     control::AnnounceStatus announced_;
     int drain_phase_ = 0;
+    int phase_ = 0;
     std::uint64_t seconds_ = 0;  ///< That counters have gone on.
 };
 

@@ -34,8 +34,20 @@ std::vector<std::string> lines_of(const std::string& text) {
     return out;
 }
 
+/// Of a histogram's lines, its own name.
 std::string metric_of(const std::string& line) {
-    return line.substr(0, line.find_first_of(" {"));
+    static const std::set<std::string> histograms = [] {
+        std::set<std::string> out;
+        for (const auto& family : metric_families())
+            if (family.type == MetricType::histogram) out.insert(family.name);
+        return out;
+    }();
+    const std::string name = line.substr(0, line.find_first_of(" {"));
+    for (const std::string suffix : {"_bucket", "_sum", "_count"})
+        if (name.ends_with(suffix) &&
+            histograms.contains(name.substr(0, name.size() - suffix.size())))
+            return name.substr(0, name.size() - suffix.size());
+    return name;
 }
 
 /// Lines that are samples, not HELP or TYPE.
@@ -147,6 +159,12 @@ TEST(Metrics, lines_are_as_prometheus_wants_them) {
             R"(sluice_bpf_map_full_seconds{map="slc_flows"} 90)",
             R"(sluice_nic_rx_missed_total{iface="eth0",source="rtnetlink"} 3)",
             R"(sluice_nic_rx_missed_total{iface="eth0",queue="1",source="driver"} 2)",
+            R"(sluice_backend_healthy{group="web",backend="10.0.0.5"} 1)",
+            R"(sluice_backend_healthy{group="web",backend="2001:db8:1::7"} 0)",
+            R"(sluice_group_condition{group="web",condition="degraded"} 1)",
+            R"(sluice_group_condition{group="web",condition="panic"} 0)",
+            R"(sluice_group_healthy_backends{group="web"} 1)",
+            R"(sluice_healthchecks_total{group="web",result="refused"} 1)",
             "process_cpu_seconds_total 1.5",
             "process_start_time_seconds 1767225600.5",
             "sluice_metrics_series_left_out 0",
@@ -154,6 +172,35 @@ TEST(Metrics, lines_are_as_prometheus_wants_them) {
         EXPECT_TRUE(has_line(text, line)) << line;
     EXPECT_TRUE(has_line(text, "# TYPE sluice_service_packets_total counter"));
     EXPECT_EQ(text.find("eth1\",action"), std::string::npos) << "its row is another's";
+}
+
+TEST(Metrics, a_histogram_is_cumulative_and_ends_with_sum_and_count) {
+    std::vector<std::string> lines;
+    for (const auto& line : samples_of(MetricsPage(source()).text()))
+        if (metric_of(line) == "sluice_healthcheck_duration_seconds") lines.push_back(line);
+    const std::string bucket = R"(sluice_healthcheck_duration_seconds_bucket{group="web",le=")";
+    std::vector<std::string> want;
+    for (const char* rest : {"0.001\"} 1", "0.0025\"} 1", "0.005\"} 4", "0.01\"} 4", "0.025\"} 4",
+                             "0.05\"} 4", "0.1\"} 4", "0.25\"} 4", "0.5\"} 4", "1\"} 5", "2.5\"} 5",
+                             "5\"} 5", "10\"} 5", "+Inf\"} 6"})
+        want.push_back(bucket + rest);
+    want.emplace_back(R"(sluice_healthcheck_duration_seconds_sum{group="web"} 20.71)");
+    want.emplace_back(R"(sluice_healthcheck_duration_seconds_count{group="web"} 6)");
+    EXPECT_EQ(lines, want);
+    EXPECT_TRUE(has_line(MetricsPage(source()).text(),
+                         "# TYPE sluice_healthcheck_duration_seconds histogram"));
+    EXPECT_TRUE(has_line(MetricsPage(source()).text(),
+                         R"(sluice_healthcheck_late_seconds_bucket{le="5e-05"} 1)"));
+}
+
+TEST(Metrics, of_backends_that_nobody_watches_no_health_is_told) {
+    auto what = source();
+    what.health.clear();
+    for (auto& backend : what.backends) backend.healthy.reset();
+    const std::string text = MetricsPage(what).text();
+    EXPECT_EQ(text.find("sluice_backend_healthy"), std::string::npos);
+    EXPECT_EQ(text.find("sluice_healthcheck_late_seconds"), std::string::npos);
+    EXPECT_EQ(text.find("sluice_healthcheck_duration_seconds"), std::string::npos);
 }
 
 TEST(Metrics, a_table_that_does_not_fill_is_full_never) {
@@ -229,6 +276,7 @@ control::MetricsSource large(std::size_t services, std::size_t backends) {
             *IpAddress::parse("10." + std::to_string(i / 62500) + "." +
                               std::to_string(i / 250 % 250) + "." + std::to_string(number));
         backend.remembered = 1;
+        backend.healthy = true;
         out.backends.push_back(backend);
     }
     return out;
@@ -247,7 +295,7 @@ TEST(Metrics, a_page_is_bounded_and_says_what_it_leaves_out) {
     const auto samples = samples_of(text);
     EXPECT_LE(samples.size(), 8000u);
     EXPECT_GT(samples.size(), 6000u) << "the bound is used";
-    EXPECT_EQ(samples.size() + left_out(text), whole.size()) << "backends only, five series each";
+    EXPECT_EQ(samples.size() + left_out(text), whole.size()) << "backends only, six series each";
     EXPECT_NE(text.find("sluice_service_packets_total{service=\"s99\""), std::string::npos);
 }
 
@@ -259,7 +307,7 @@ TEST(Metrics, what_is_left_out_is_left_out_whole) {
         if (line.starts_with("sluice_backend_"))
             ++series[line.substr(line.find('{'), line.find('}') - line.find('{'))];
     ASSERT_FALSE(series.empty());
-    for (const auto& [backend, count] : series) EXPECT_EQ(count, 5) << backend;
+    for (const auto& [backend, count] : series) EXPECT_EQ(count, 6) << backend;
 }
 
 TEST(Metrics, services_go_last) {
