@@ -20,6 +20,18 @@ using Json = nlohmann::json;
 constexpr std::uint32_t kSchemaVersion = 1;
 constexpr std::chrono::seconds kFollowRoutes{5};
 
+/// What Linux would choose towards the backend itself, whose answers then come from there.
+std::optional<IpAddress> source_towards(const Loaded& loaded, const std::string& member,
+                                        bool is_ip6) {
+    const auto address = loaded.addresses.find(loaded.ids.members.find(member));
+    if (address == loaded.addresses.end()) return std::nullopt;
+    const auto hop = loaded.hops.find(address->second);
+    if (hop == loaded.hops.end()) return std::nullopt;
+    const IpAddress& source = hop->second.preferred_source;
+    if (source.is_ip6 != is_ip6 || source.is_unspecified()) return std::nullopt;
+    return source;
+}
+
 HealthWatch::Time steady_now() {
     return HealthWatch::Time::clock::now();
 }
@@ -51,9 +63,15 @@ void Controller::follow_health() {
     for (const config::Config* config : configs) vips.merge(marked_vips(checks_of(*config)));
     probes_.begin(std::move(vips));
     probes_followed_ = Clock::now();
-    const MarkOf mark = [this](const std::string& member, config::Forward forward, bool is_ip6) {
-        return mark_of(member, forward, is_ip6);
+    const MarkOf mark = [this](const std::string& member, config::Forward forward,
+                               bool is_ip6) -> std::optional<ProbeMark> {
+        const auto found = mark_of(member, forward, is_ip6);
+        if (!found) return std::nullopt;
+        ProbeMark out{.mark = *found};
+        if (out.mark != 0) out.source = source_towards(*live_, member, is_ip6);
+        return out;
     };
+    if (live_) health_.hear_errors(live_->config.node.gue_port);
     auto changed = health_.follow(configs, overrides_.overrides(), mark, steady_now());
     probes_.end();
     enforce_health(changed);

@@ -63,6 +63,15 @@ void HealthWatch::start_checker() {
         log_event(LogLevel::error, "health.failed", {{"error", started.error().what}});
 }
 
+/// Checks find out without them, later.
+void HealthWatch::hear_errors() {
+    if (!checker_) heard_gue_port_ = 0;
+    if (!checker_ || gue_port_ == heard_gue_port_) return;
+    heard_gue_port_ = gue_port_;
+    if (auto heard = checker_->hear_errors(gue_port_); !heard)
+        log_event(LogLevel::warning, "health.failed", {{"error", heard.error().what}});
+}
+
 HealthWatch::Groups HealthWatch::follow(const std::vector<const config::Config*>& configs,
                                         const plan::Overrides& orders, const MarkOf& mark_of,
                                         Time now) {
@@ -102,6 +111,7 @@ HealthWatch::Groups HealthWatch::follow(const std::vector<const config::Config*>
                   targets.end());
     if (!targets.empty()) start_checker();
     if (checker_ && targets.empty()) checker_.reset();
+    hear_errors();
     if (checker_) checker_->set(std::move(targets));
     orders_ = orders;
     return judge_all(now);

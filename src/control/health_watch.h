@@ -47,6 +47,9 @@ class HealthWatch {
     /// `wake` is called from another thread when take() has something.
     explicit HealthWatch(std::function<void()> wake) : wake_(std::move(wake)) {}
 
+    /// Errors of the network about our tunnels are suspicions; where GUE's go. Before follow().
+    void hear_errors(std::uint16_t gue_port) { gue_port_ = gue_port; }
+
     /// Members that were down when the daemon before this one ended; before the first follow().
     void assume_down(const std::set<std::string>& members);
     /// All members that are down or held now, those of former configurations included.
@@ -104,6 +107,7 @@ class HealthWatch {
     };
 
     void start_checker();
+    void hear_errors();
     void adopt(Group& group, const config::Group& configured, Time now);
     void forget_unwatched(const std::vector<const config::Config*>& configs);
     void leave(const std::string& member, const Backend& backend);
@@ -125,7 +129,9 @@ class HealthWatch {
     std::deque<std::string> gone_down_;
     plan::Overrides orders_;
     plan::Overrides overrides_;
-    std::optional<Time> due_;  ///< When time alone may change something.
+    std::uint16_t gue_port_ = 0;        ///< 0: errors are not heard.
+    std::uint16_t heard_gue_port_ = 0;  ///< By the checker that runs.
+    std::optional<Time> due_;           ///< When time alone may change something.
     /// Before what it wakes may call: destroyed first.
     std::unique_ptr<health::Checker> checker_;
 };
