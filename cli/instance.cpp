@@ -16,6 +16,7 @@
 #include "cli/instance.h"
 #include "cli/node_tuning.h"
 #include "cli/table.h"
+#include "control/leftovers.h"
 
 namespace sluice::cli {
 namespace {
@@ -126,6 +127,11 @@ Result<std::string> chosen_node(const Options& options) {
 Result<int> run_detach(const Options& options) {
     const std::string node = SLC_TRY(chosen_node(options), "detach");
     if (!node.empty()) SLC_CHECK(remove_instance(options, node), "detach");
+    // Whatever was to be kept: nobody handles packets for the VIPs from now on.
+    const auto withdrawn = control::withdraw_leftovers(options.instance.state_dir,
+                                                       options.config_file, control::Leftover::all);
+    if (!withdrawn && withdrawn.error().code != Errc::not_found)
+        fmt::print(stderr, "warning: {}\n", withdrawn.error().what);
     std::vector<node::TuningOutcome> tuning;
     // NICs are tuned for all instances of a machine: the last one takes it back.
     if (SLC_TRY(all_instances(options), "detach").empty())

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "control/controller.h"
+#include "control/leftovers.h"
 #include "control/metrics_source.h"
 #include "daemon/options.h"
 #include "daemon/systemd.h"
@@ -241,7 +242,8 @@ Result<void> carry_out(const Options& options) {
         case Action::detach:
             return detach(options);
         case Action::withdraw:
-            return control::Controller::withdraw(controller_options(options));
+            return control::withdraw_leftovers(options.state_dir, options.config_file,
+                                               control::Leftover::unless_kept);
         case Action::run:
             break;
     }

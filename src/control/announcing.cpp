@@ -141,31 +141,35 @@ void Announcing::log_ways(const AnnounceReport& next) const {
     }
 }
 
-void Announcing::log_vips(const AnnounceReport& next) const {
+/// What is on its way is no news, whether it comes from being well or from failing.
+void Announcing::log_vips(const AnnounceReport& next) {
     const auto why = [this](const IpPrefix& prefix) {
         const auto found = wishes_.find(prefix);
         return found == wishes_.end() ? std::string("no service announces it") : found->second.why;
     };
     for (const PrefixStatus& status : next.prefixes) {
-        const PrefixStatus* before = find(last_, status.prefix);
-        const PrefixState was = before == nullptr ? PrefixState::withdrawn : before->report.state;
         const PrefixState is = status.report.state;
-        if (is == was) continue;
-        const std::string vip = status.prefix.text();
+        PrefixState& told = told_.try_emplace(status.prefix, PrefixState::withdrawn).first->second;
+        if (is == PrefixState::wanted || is == told) continue;
+        told = is;
+        const LogField vip{"vip", status.prefix.text()};
         if (is == PrefixState::announced)
-            log_event(LogLevel::info, "vip.announced", {{"vip", vip}});
+            log_event(LogLevel::info, "vip.announced", {vip});
         else if (is == PrefixState::draining)
-            log_event(LogLevel::info, "vip.draining", {{"vip", vip}, {"why", why(status.prefix)}});
+            log_event(LogLevel::info, "vip.draining", {vip, {"why", why(status.prefix)}});
         else if (is == PrefixState::withdrawn)
-            log_event(LogLevel::info, "vip.withdrawn", {{"vip", vip}, {"why", why(status.prefix)}});
-        else if (is == PrefixState::failing)
+            log_event(LogLevel::info, "vip.withdrawn", {vip, {"why", why(status.prefix)}});
+        else
             log_event(LogLevel::warning, "vip.failing",
-                      {{"vip", vip}, {"wish", name_of(status.wish)}, {"why", status.report.why}});
+                      {vip, {"wish", name_of(status.wish)}, {"why", status.report.why}});
     }
-    for (const PrefixStatus& status : last_.prefixes)
-        if (find(next, status.prefix) == nullptr && is_out(status.report.state))
+    std::erase_if(told_, [&](const auto& each) {
+        if (find(next, each.first) != nullptr) return false;
+        if (is_out(each.second))
             log_event(LogLevel::info, "vip.withdrawn",
-                      {{"vip", status.prefix.text()}, {"why", why(status.prefix)}});
+                      {{"vip", each.first.text()}, {"why", why(each.first)}});
+        return true;
+    });
 }
 
 AnnounceStatus Announcing::status() const {

@@ -14,6 +14,7 @@
 ///  - What a daemon leaves at its end is up to announce.on_daemon_exit.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -49,13 +50,14 @@ class Announcing {
     struct Slot;
 
     void log_ways(const announce::AnnounceReport& next) const;
-    void log_vips(const announce::AnnounceReport& next) const;
+    void log_vips(const announce::AnnounceReport& next);
 
     std::shared_ptr<Slot> slot_;
     std::unique_ptr<Kernel> kernel_;
     std::optional<config::Announce> config_;
     VipWishes wishes_;
     announce::AnnounceReport last_;
+    std::map<IpPrefix, announce::PrefixState> told_;  ///< In the log; never `wanted`.
     /// Ends before what it calls.
     std::unique_ptr<announce::Announcer> announcer_;
 };

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "config/load.h"
 #include "config/parse.h"
+#include "control/leftovers.h"
 #include "kernel/instruction_set.h"
 #include "kernel/network.h"
 
@@ -135,31 +136,32 @@ void Controller::on_network() {
         return;
     }
     if (!live_) return;
-    for (const IpAddress& address : *changed) follow_hop(address);
+    bool moves_probes = false;
+    for (const IpAddress& address : *changed) moves_probes |= follow_hop(address);
+    if (moves_probes) follow_health();
 }
 
-void Controller::follow_hop(const IpAddress& address) {
+bool Controller::follow_hop(const IpAddress& address) {
     const plan::NextHop now = network_->resolve(address);
     const auto known = live_->hops.find(address);
     const bool is_news = known == live_->hops.end() || known->second.state != now.state;
-    const bool was_here =
-        known != live_->hops.end() && known->second.state == plan::HopState::local;
+    const plan::NextHop was = known == live_->hops.end() ? plan::NextHop{} : known->second;
     auto outcome = write_hop(*live_, address, now);
     if (outcome && canary_) outcome = write_hop(canary_->loaded, address, now);
     if (!outcome) {
         live_->unwritten.insert(address);  // The next tick has reclaimed templates.
         log_event(LogLevel::error, "backend.template_failed",
                   {{"address", address.text()}, {"error", outcome.error().what}});
-        return;
+        return false;
     }
-    if (was_here != (now.state == plan::HopState::local))
-        follow_health();  // Whether its probes need a mark.
-    else
-        renew_probes(address);
+    renew_probes(address);
     if (is_news)
         log_event(
             is_reached(now.state) ? LogLevel::info : LogLevel::warning, "backend.next_hop",
             {{"address", address.text()}, {"state", plan::name_of(now.state)}, {"why", now.why}});
+    // Whether they need a mark, and where they come from.
+    return (was.state == plan::HopState::local) != (now.state == plan::HopState::local) ||
+           was.preferred_source != now.preferred_source;
 }
 
 /// Where tunnels of other balancers end follows the node's addresses, unless they are configured:
@@ -187,7 +189,9 @@ void Controller::on_tick() {
     live_->generation->reclaim();
     if (canary_) canary_->loaded.generation->reclaim();
     const std::set<IpAddress> again = std::exchange(live_->unwritten, {});
-    for (const IpAddress& address : again) follow_hop(address);
+    bool moves_probes = false;
+    for (const IpAddress& address : again) moves_probes |= follow_hop(address);
+    if (moves_probes) follow_health();
     attach_again();
     tick_announcements();
     watch_capture();
@@ -231,10 +235,12 @@ Result<void> Controller::detach(const Options& options) {
     const std::string text = SLC_TRY(config::read_file(options.config_file), "detach");
     const config::ParseOutcome outcome = config::parse(text, options.config_file);
     if (!outcome.ok()) return fail(config_error(outcome).in("detach"));
-    // Whatever it says of a daemon's end: nobody handles packets for the VIPs from now on.
-    if (auto withdrawn = Announcing::withdraw_leftovers(outcome.config); !withdrawn)
+    SLC_CHECK(kernel::Instance::remove(options.bpffs, outcome.config.node.name), "detach");
+    // Whatever was to be kept: nobody handles packets for the VIPs from now on.
+    auto withdrawn = withdraw_leftovers(options.state_dir, options.config_file, Leftover::all);
+    if (!withdrawn)
         log_event(LogLevel::warning, "announce.failed", {{"error", withdrawn.error().what}});
-    return kernel::Instance::remove(options.bpffs, outcome.config.node.name);
+    return {};
 }
 
 }  // namespace sluice::control

@@ -159,8 +159,6 @@ class Controller : public NodeView, public Configurations, public Observation {
 
     /// Removes everything of the instance that `options.config_file` names.
     static Result<void> detach(const Options& options);
-    /// Withdraws what a daemon that was killed left announced, if announce.on_daemon_exit says so.
-    static Result<void> withdraw(const Options& options);
 
  private:
     using Clock = std::chrono::steady_clock;
@@ -360,7 +358,6 @@ class Controller : public NodeView, public Configurations, public Observation {
     [[nodiscard]] std::vector<bool> services_served() const;
     [[nodiscard]] bool is_attached() const;
     bool is_quiet();
-    static Result<config::Config> config_of_announcements(const Options& options);
     void fill_announce_metrics(MetricsSource& out);
 
     // controller_flows.cpp
@@ -385,7 +382,8 @@ class Controller : public NodeView, public Configurations, public Observation {
     Result<std::vector<kernel::Attachment>> attach(const config::Node& node,
                                                    std::vector<std::string>& added);
     void watch_all();
-    void follow_hop(const IpAddress& address);
+    /// Whether its probes must be made anew: follow_health().
+    bool follow_hop(const IpAddress& address);
     Result<plan::IdStore> load_ids() const;
     Result<void> save_ids(const plan::IdStore& ids) const;
     void attach_again();

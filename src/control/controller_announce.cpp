@@ -4,7 +4,6 @@
 /// traffic at all.
 
 #include <algorithm>
-#include <filesystem>
 
 #include "base/log.h"
 #include "control/controller.h"
@@ -110,33 +109,6 @@ Result<AnnounceStatus> Controller::order_node(const NodeOrder& order) {
     packets_seen_since_ = {};
     follow_announcements();
     return announcements();
-}
-
-/// The one that was in force, as far as history knows; else the file's.
-Result<config::Config> Controller::config_of_announcements(const Options& options) {
-    const std::string path = options.state_dir + "/history.db";
-    std::error_code ignored;
-    if (std::filesystem::exists(path, ignored)) {
-        auto history = history::History::open(path);
-        auto last = history ? history->in_force()
-                            : Result<std::optional<history::Record>>(fail(history.error()));
-        if (last && *last) {
-            config::ParseOutcome outcome = config::parse((*last)->text, (*last)->file);
-            if (outcome.ok()) return std::move(outcome.config);
-        }
-    }
-    const std::string text = SLC_TRY(config::read_file(options.config_file), "configuration");
-    config::ParseOutcome outcome = config::parse(text, options.config_file);
-    if (!outcome.ok()) return fail(config_error(outcome));
-    return std::move(outcome.config);
-}
-
-Result<void> Controller::withdraw(const Options& options) {
-    const config::Config config = SLC_TRY(config_of_announcements(options), "withdraw");
-    const bool is_kept = config.announce && config.announce->on_daemon_exit == config::OnExit::keep;
-    if (is_kept) return {};
-    SLC_CHECK(Announcing::withdraw_leftovers(config), "withdraw");
-    return {};
 }
 
 }  // namespace sluice::control
