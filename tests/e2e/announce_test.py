@@ -178,12 +178,16 @@ class ByBird(SluicedCase):
                 self.wait_routes(*left)
 
     def test_detaching_withdraws_whatever_was_to_be_kept(self):
-        self.start(on_daemon_exit="keep")
-        self.wait_routes(VIP4, VIP6)
-        self.end()
-        self.balancer.run(self.sluiced.binaries.sluiced, "--detach", "-f", rack.CONFIG,
-                          "--state-dir", rack.STATE)
-        self.wait_routes()
+        binaries = self.sluiced.binaries
+        for command in ((binaries.sluiced, "--detach", "-f", rack.CONFIG),
+                        (binaries.sluice, "detach")):
+            with self.subTest(command[0].name):
+                self.start(on_daemon_exit="keep")
+                self.wait_routes(VIP4, VIP6)
+                self.end()
+                self.assertEqual(set(bgp_routes(self.router)), {VIP4, VIP6})
+                self.balancer.run(*command, "--state-dir", rack.STATE)
+                self.wait_routes()
 
     def test_a_node_is_drained_and_ready_again(self):
         self.start()
