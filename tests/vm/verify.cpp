@@ -27,9 +27,11 @@
 
 namespace {
 
-constexpr std::uint32_t kFeatureBits = 25;
-/// A twin carries no traffic: a way of its own.
-constexpr std::uint32_t kAllFeatures = ((1u << kFeatureBits) - 1) & ~SLC_FEATURE_PROOF;
+constexpr std::uint32_t kFeatureBits = 28;
+/// A twin carries no traffic, and others pay for a tap: ways of their own. Counting is always
+/// there.
+constexpr std::uint32_t kOthers = SLC_FEATURE_PROOF | SLC_FEATURE_TAP | SLC_FEATURE_UNCOUNTED;
+constexpr std::uint32_t kAllFeatures = ((1u << kFeatureBits) - 1) & ~kOthers;
 /// Where the flow table is asked at once, not in a stage of its own: the longest way (pick.h).
 constexpr std::uint32_t kSteady =
     kAllFeatures & ~(SLC_FEATURE_FLOWS_OLD | SLC_FEATURE_CONNECTION_ID | SLC_FEATURE_TCP_SERVER_ID);
@@ -58,6 +60,7 @@ std::vector<std::pair<std::string, std::uint32_t>> specialisations(bool each) {
         {"steady tap", kSteady | SLC_FEATURE_TAP},
         {"tap", kAllFeatures | SLC_FEATURE_TAP}};
     for (std::uint32_t bit = 0; each && bit < kFeatureBits; ++bit) {
+        if ((kOthers & ~SLC_FEATURE_PROOF) >> bit & 1) continue;
         all.emplace_back("least+" + std::to_string(bit), base | (1u << bit));
         all.emplace_back("all-" + std::to_string(bit), kAllFeatures & ~(1u << bit));
     }
