@@ -78,7 +78,8 @@ void add_targets(const config::Group& group, const GroupChecks& checks,
             const auto mark = mark_of(member, place.forward, place.vip.is_ip6);
             if (!mark) continue;
             target.address = place.vip;
-            target.mark = *mark;
+            target.mark = mark->mark;
+            target.source = mark->source;
         }
         out.push_back(std::move(target));
     }

@@ -23,8 +23,14 @@ namespace sluice::control {
 
 /// SO_MARK by which probes of a service's packets find their way to a member; 0: it is this node,
 /// and needs none. Nothing: it cannot be probed now.
-using MarkOf = std::function<std::optional<std::uint32_t>(
-    const std::string& member, config::Forward forward, bool inner_is_ip6)>;
+struct ProbeMark {
+    std::uint32_t mark = 0;
+    /// Of the VIP's family: to a VIP that is an address of this node Linux would send in the VIP's
+    /// own name. Nothing: it chooses.
+    std::optional<IpAddress> source = {};
+};
+using MarkOf = std::function<std::optional<ProbeMark>(const std::string& member,
+                                                      config::Forward forward, bool inner_is_ip6)>;
 
 /// The checks of one group, shared by its backends.
 struct GroupChecks {
