@@ -38,9 +38,8 @@ std::string judged(const std::vector<Bytes>& frames, const std::string& fields) 
                       static_cast<std::streamsize>(frame.size()));
         }
     }
-    const std::string command = "tshark -n -r " + file +
-                                " -T fields -E separator=/s " +
-                                fields + " 2>/dev/null";
+    const std::string command =
+        "tshark -n -r " + file + " -T fields -E separator=/s " + fields + " 2>/dev/null";
     std::string out;
     FILE* pipe = ::popen(command.c_str(), "r");  // NOLINT(bugprone-command-processor): a test's own
     char line[512];
