@@ -83,7 +83,11 @@ kernel::ProbedVips probed_by(const config::Config& config) {
                 continue;
             if (const auto place = places.find(group, check)) vips.insert(place->vip);
         }
-    return {.vips = {vips.begin(), vips.end()}, .interfaces = config.node.interfaces};
+    const bool become_local =
+        config.announce && config.announce->kernel && !config.announce->kernel->interface.empty();
+    return {.vips = {vips.begin(), vips.end()},
+            .interfaces = config.node.interfaces,
+            .become_local = become_local};
 }
 
 /// Of the file that was named, or of the usual one where it is there and valid.

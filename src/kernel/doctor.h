@@ -47,6 +47,7 @@ DoctorReport diagnose(const KernelFacts& kernel, const std::vector<InterfaceFact
 struct ProbedVips {
     std::vector<IpAddress> vips;
     std::vector<std::string> interfaces;  ///< By which backends' answers come: the node's.
+    bool become_local = false;            ///< Announcing them gives them to this node as addresses.
 };
 
 struct DoctorOptions {

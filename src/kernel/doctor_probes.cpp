@@ -164,6 +164,12 @@ void judge_rules(std::vector<DoctorCheck>& checks, const ProbePathFacts& facts) 
 Result<ProbePathFacts> read_probe_path(const ProbedVips& probed) {
     ProbePathFacts out;
     out.routes = SLC_TRY(probe_routes(probed.vips), "probes");
+    for (ProbeRoute& route : out.routes)
+        if (probed.become_local) {
+            route.refused.clear();
+            route.is_local = true;
+            route.interfaces = {"lo"};
+        }
     for (const std::string& interface : probed.interfaces)
         out.interfaces.push_back(answers_of(interface));
     NetlinkSocket socket = SLC_TRY(NetlinkSocket::open(NETLINK_ROUTE), "probes");

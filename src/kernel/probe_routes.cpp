@@ -83,9 +83,10 @@ bool can_be_source(const IpAddress& address, const std::vector<IpAddress>& vips)
 IpAddress source_of(const ProbeRoute& route, const IpAddress& chosen,
                     const std::vector<IpAddress>& own, const std::vector<IpAddress>& vips) {
     if (can_be_source(chosen, vips)) return chosen;
+    // Where no device is decided on, any address of the node will do.
+    const bool is_free = route.is_local || !route.refused.empty();
     for (const IpAddress& each : own)
-        if (route.is_local && each.is_ip6 == route.vip.is_ip6 && can_be_source(each, vips))
-            return each;
+        if (is_free && each.is_ip6 == route.vip.is_ip6 && can_be_source(each, vips)) return each;
     IpAddress none;
     none.is_ip6 = route.vip.is_ip6;
     return none;
@@ -111,9 +112,8 @@ Result<std::vector<ProbeRoute>> probe_routes(const std::vector<IpAddress>& vips)
     for (std::size_t i = 0; i < vips.size(); ++i) {
         ProbeRoute route{.vip = vips[i], .refused = refusal_of(vips[i], chosen[i])};
         route.is_local = chosen[i].route.type == RTN_LOCAL;
-        route.source.is_ip6 = vips[i].is_ip6;
+        route.source = source_of(route, chosen[i].route.preferred_source, own, vips);
         if (route.refused.empty()) {
-            route.source = source_of(route, chosen[i].route.preferred_source, own, vips);
             // Whatever device has a local address, packets to it leave by lo.
             if (!route.is_local) add_hops(entries[i], route.interfaces);
             add_hops(chosen[i], route.interfaces);

@@ -151,7 +151,13 @@ TEST(ProbeDoctor, facts_are_those_of_the_namespace) {
     here.enter();
     const auto facts =
         read_probe_path({.vips = {ip("192.0.2.10"), ip("10.8.0.9")}, .interfaces = {"v0", "v1"}});
+    const auto later =
+        read_probe_path({.vips = {ip("203.0.113.1")}, .interfaces = {"v0"}, .become_local = true});
     ::setns(back.get(), CLONE_NEWNET);
+    ASSERT_TRUE(later) << later.error().what;
+    EXPECT_TRUE(later->routes[0].is_local) << "once it is announced";
+    EXPECT_EQ(later->routes[0].refused, "");
+    EXPECT_EQ(later->routes[0].source, ip("10.8.0.1"));
     ASSERT_TRUE(facts) << facts.error().what;
     ASSERT_EQ(facts->routes.size(), 2u);
     EXPECT_TRUE(facts->routes[0].is_local);
