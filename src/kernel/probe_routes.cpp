@@ -60,17 +60,24 @@ std::string refusal_of(const IpAddress& vip, const Reply& reply) {
     return "the route to " + vip.text() + " takes no packets";
 }
 
+constexpr std::uint32_t kLoopback = 1;  ///< Index of lo, in every namespace.
+
+/// Those of lo last: among them may be VIPs that nobody probes.
 Result<std::vector<IpAddress>> own_addresses(NetlinkSocket& socket) {
     NetlinkRequest request(RTM_GETADDR, NLM_F_DUMP);
     request.header(ifaddrmsg{});
-    std::vector<IpAddress> out;
+    std::vector<LocalAddress> found;
     SLC_CHECK(socket.dump(
-                  request, "list addresses", [&] { out.clear(); },
+                  request, "list addresses", [&] { found.clear(); },
                   [&](const NetlinkMessage& message) {
                       const auto change = parse_address(message);
-                      if (change && change->usable) out.push_back(change->entry.address);
+                      if (change && change->usable) found.push_back(change->entry);
                   }),
               "addresses");
+    std::ranges::stable_partition(
+        found, [](const LocalAddress& each) { return each.ifindex != kLoopback; });
+    std::vector<IpAddress> out;
+    for (const LocalAddress& each : found) out.push_back(each.address);
     return out;
 }
 

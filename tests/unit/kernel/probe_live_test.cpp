@@ -33,7 +33,7 @@ using packet::Bytes;
 
 constexpr std::uint32_t kMember = 7;
 constexpr std::uint16_t kPort = 8080;
-constexpr std::chrono::seconds kDeadline{5};
+constexpr std::chrono::seconds kDeadline{20};
 
 IpAddress ip(const char* text) {
     return *IpAddress::parse(text);
