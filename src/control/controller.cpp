@@ -65,6 +65,7 @@ Result<void> Controller::open_instance(const std::string& node) {
     if (instance_) return {};
     overrides_ = SLC_TRY(OverrideStore::load(options_.state_dir + "/overrides.json"), "instance");
     SLC_CHECK(load_health(), "instance");
+    merge_overrides();
     duty_ = SLC_TRY(NodeDuty::load(options_.state_dir + "/node.json"), "instance");
     instance_ = SLC_TRY(kernel::Instance::open(options_.bpffs, node, isa_), "instance");
     return {};

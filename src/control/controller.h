@@ -48,6 +48,7 @@
 #include "kernel/network_port.h"
 #include "kernel/state_maps.h"
 #include "kernel/talker_map.h"
+#include "kernel/vip_watch.h"
 #include "plan/ids.h"
 #include "plan/image.h"
 #include "plan/meta.h"
@@ -360,6 +361,10 @@ class Controller : public NodeView, public Configurations, public Observation {
     bool is_quiet();
     void fill_announce_metrics(MetricsSource& out);
 
+    // controller_conflicts.cpp
+    void follow_vips();
+    void watch_vips();
+
     // controller_flows.cpp
     FlowPage walk_flows(const FlowFilter& filter, FlowAction action, std::uint64_t cursor);
     bool matches(const FlowFilter& filter, std::uint64_t entry, std::uint32_t tick,
@@ -453,6 +458,9 @@ class Controller : public NodeView, public Configurations, public Observation {
     bool announcements_due_ = false;          ///< They are less than should be, for a change.
     std::uint64_t packets_seen_ = 0;          ///< For VIPs, while the node is being drained.
     Clock::time_point packets_seen_since_{};  ///< No more have come.
+    std::unique_ptr<kernel::VipWatch> vip_watch_;
+    kernel::VipWatch::Time vip_watch_due_{};
+    bool vip_watch_failed_ = false;  ///< That was said.
     FlowSweep sweep_;
     TableReader tables_;
     kernel::TalkerHistory talkers_;

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "control/controller.h"
 #include "kernel/grace_period.h"
+#include "plan/fallback.h"
 
 namespace sluice::control {
 namespace {

@@ -117,6 +117,7 @@ void Controller::on_change_tick() {
     if (!live_) return;
     const plan::Instant at = now();
     enforce_health(health_.tick(HealthWatch::Time::clock::now()));
+    watch_vips();
     const bool was_settled = live_->changes->settled();
     live_->changes->step(live_->scene(overrides()), at);
     step_canary(at);

@@ -76,6 +76,7 @@ void Controller::follow_health() {
     probes_.end();
     enforce_health(changed);
     follow_announcements();
+    follow_vips();
 }
 
 std::optional<std::uint32_t> Controller::mark_of(const std::string& member, config::Forward forward,
@@ -170,7 +171,6 @@ Result<void> Controller::load_health() {
     for (const Json& member : parsed["down"])
         if (member.is_string()) kept_down_.insert(member.get<std::string>());
     health_.assume_down(kept_down_);
-    merge_overrides();
     return {};
 }
 

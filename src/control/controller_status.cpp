@@ -302,6 +302,11 @@ void Controller::fill_problems(NodeStatus& out) const {
     for (const auto& way : announcing_.status().ways)
         if (!way.is_up && !way.last_error.empty())
             problem("announcing by " + way.name + ": " + way.last_error);
+    if (vip_watch_)
+        for (const auto& conflict : vip_watch_->conflicts())
+            problem("VIP " + conflict.vip.text() + ": " + conflict.mac.text() +
+                    " answers for it, too, on " + conflict.interface +
+                    ": traffic goes past the balancer");
     if (!live_->config.node.has_ring_secret)
         out.problems.push_back(
             "node.ring_secret is not set: anybody can compute which backend a flow goes to");

@@ -30,11 +30,9 @@ int member_fit(const ExplainEnv* env, std::uint32_t member, std::uint32_t family
 
 namespace {
 
-/// Of a generation that an older daemon has loaded the records name no families.
 int member_fit(const ExplainEnv* env, std::uint32_t member, std::uint32_t family) {
-    if (member >= env->members.size()) return SLC_FLOW_FOREIGN;
-    const slc_member& record = env->members[member];
-    if ((record.family != 0 ? record.family : record.group) != family) return SLC_FLOW_FOREIGN;
+    if (member >= env->members.size() || SLC_FAMILY_OF(env->members[member]) != family)
+        return SLC_FLOW_FOREIGN;
     return (env->members[member].flags & SLC_MEMBER_DOWN) != 0 ? SLC_FLOW_DEAD : SLC_FLOW_FITS;
 }
 
@@ -181,7 +179,7 @@ FlowExplanation explain_flow(const Changes::Scene& scene, const kernel::StateMap
     ask.hash = out.hash;
     ask.slot = out.word;
     ask.tick = table.tick();
-    ask.family = record.family != 0 ? record.family : record.group;
+    ask.family = SLC_FAMILY_OF(record);
     std::copy(std::begin(record.lifetime), std::end(record.lifetime), ask.lifetime);
     ask.kind = kind_of(tuple);
     ask.shared = service.affinity != config::Affinity::five_tuple;

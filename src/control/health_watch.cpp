@@ -117,13 +117,13 @@ HealthWatch::Groups HealthWatch::follow(const std::vector<const config::Config*>
     return judge_all(now);
 }
 
-/// Of a group without checks nothing is known.
+/// Of a group without checks nothing is known; one that no service uses now may have some again.
 void HealthWatch::forget_unwatched(const std::vector<const config::Config*>& configs) {
     if (gone_down_.empty()) return;
     std::set<std::string> unwatched;
     for (const config::Config* config : configs)
         for (const config::Group& group : config->groups)
-            if (!groups_.contains(group.name))
+            if (group.health.checks.empty() && !groups_.contains(group.name))
                 for (const config::Backend& backend : group.backends)
                     unwatched.insert(plan::member_name(group, backend));
     std::erase_if(gone_down_, [&](const auto& member) { return unwatched.contains(member); });

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <tuple>
 
+#include "plan/fallback.h"
 #include "plan/flow_plan.h"
 
 namespace sluice::control {
