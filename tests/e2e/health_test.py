@@ -114,8 +114,9 @@ class Failures(HealthCase):
                 wait_for(lambda log=syns: log.log(), "SYNs at the backend", 10)
                 closed = self.fail_port(number)
                 self.wait_states(down=[number])
-                client.report()
-                time.sleep(0.5)  # Of connections that are none of its: nothing else shows it.
+                begun = client.report()["brief"]["begun"]
+                wait_for(lambda: client.report()["brief"]["begun"] > begun + 200,
+                         "connections to the others", 10, 0.1)
                 last = int(syns.log().split()[-1])
                 taken.append((last - closed) / 1e9)
             self.serve(number)
