@@ -83,6 +83,8 @@ install(FILES packaging/systemd/sluice.sysusers DESTINATION lib/sysusers.d RENAM
 install(FILES packaging/systemd/sluice.tmpfiles DESTINATION lib/tmpfiles.d RENAME sluice.conf)
 install(FILES packaging/prometheus/sluice.rules.yaml packaging/prometheus/sluice.rules_test.yaml
         DESTINATION ${CMAKE_INSTALL_DATADIR}/sluice/prometheus)
+install(PROGRAMS packaging/keepalived/sluice-vrrp DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sluice)
+install(FILES packaging/keepalived/keepalived.conf DESTINATION ${CMAKE_INSTALL_DATADIR}/sluice/keepalived)
 install(FILES packaging/grafana/sluice.json DESTINATION ${CMAKE_INSTALL_DATADIR}/sluice/grafana)
 if(IS_DIRECTORY ${CMAKE_SOURCE_DIR}/schema)
     install(DIRECTORY schema/ DESTINATION ${CMAKE_INSTALL_DATADIR}/sluice/schema
