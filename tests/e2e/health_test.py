@@ -272,6 +272,28 @@ class Nobody(HealthCase):
             self.assertRaises(ConnectionRefusedError, sock.recv, 16)
 
 
+class Conflicts(HealthCase):
+    """VIPs of the balancer's own subnet."""
+
+    VIP = "10.0.0.100"
+
+    def test_a_backend_that_answers_for_a_vip_is_found(self):
+        document = self.document()
+        document["services"].append({"name": "near", "vip": self.VIP, "protocol": "tcp",
+                                     "port": town.PORT, "forward": "l2", "group": town.GROUP})
+        quiet, loud = self.town.backends[1], self.town.backends[4]
+        for node in (quiet, loud):
+            node.ip(f"addr add {self.VIP}/32 dev lo")
+        loud.sysctl(net_ipv4_conf_all_arp_ignore=0)
+        self.configure(document)
+        mac = loud.json("ip", "-j", "link", "show", "dev", "eth0")[0]["address"]
+        wait_for(lambda: "event=vip.conflict" in self.balancer.daemon.log(), "the conflict", 30)
+        told = [line for line in self.balancer.daemon.log().splitlines() if "vip.conflict" in line]
+        self.assertEqual(len(told), 1)
+        self.assertIn(f"vip={self.VIP} interface=eth0 mac={mac}", told[0])
+        self.assertIn(mac, str(self.balancer.json("status")["problems"]))
+
+
 main = generation_case.main
 
 if __name__ == "__main__":
