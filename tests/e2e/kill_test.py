@@ -84,9 +84,10 @@ class Kills(generation_case.GenerationCase):
         """Every step of both ways (faults.Watch.steps); shuffled unless the form is long."""
         steps = set()
         for _ in range(2):
+            target = 1 - self.now()
             watch = faults.recorded(self.balancer.node, self.balancer.daemon)
             self.addCleanup(watch.end)
-            self.go(kind, documents)
+            self.go(kind, documents, target)
             steps |= set(watch.steps())
         ordered = sorted(steps)
         if POINTS is None:
@@ -104,14 +105,12 @@ class Kills(generation_case.GenerationCase):
                     known.splitlines(), looks.splitlines(), "known", "now", lineterm="", n=1)))
         return self.known.index(looks)
 
-    def go(self, kind: str, documents) -> int:
-        """From the one in force to the other one; which that is."""
-        target = 1 - self.now()
+    def go(self, kind: str, documents, target: int) -> None:
+        """To this one. Asks nothing else, so that every step that is watched is one of the change."""
         if kind == "rollback":
             self.post("rollback", generation=self.generation_of(documents[target]))
         else:
             self.configure(documents[target], road=kind)
-        return target
 
     def generation_of(self, document) -> int:
         """The newest one that was in force with this text, one that is loaded before all others."""
@@ -125,7 +124,7 @@ class Kills(generation_case.GenerationCase):
         self.hold()
         watch = faults.kill_at(self.balancer.node, self.balancer.daemon, *step)
         try:
-            self.go(kind, documents)
+            self.go(kind, documents, target)
             answered = True
         except (Gone, Refused) as failed:
             self.assertIsInstance(failed, Gone, name)
