@@ -72,6 +72,8 @@ def check_expressions(directory, problems):
 
 def check_names(page, problems):
     known = set(re.findall(r"^# TYPE (\S+)", page, re.M)) | dashboard.OF_PROMETHEUS
+    for name in re.findall(r"^# TYPE (\S+) histogram", page, re.M):
+        known |= {f"{name}_bucket", f"{name}_sum", f"{name}_count"}
     used = set()
     for where, text in (dashboard.of_dashboard() + dashboard.of_rules() +
                         dashboard.variable_queries()):

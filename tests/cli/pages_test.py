@@ -141,6 +141,7 @@ BASH_COMPLETIONS = {
     "sluice completion f": ["fish"],
     "sluice backend set --state d": ["down", "drain"],
     "sluice backend re": ["reset"],
+    "sluice health s": ["show"],
     "sluice flow purge --class e": ["embryonic", "established"],
     "sluice flow list --l": ["--limit"],
     "sluice agent run --xdp-mode n": ["native"],
