@@ -362,6 +362,7 @@ class Controller : public NodeView, public Configurations, public Observation {
     void fill_announce_metrics(MetricsSource& out);
 
     // controller_conflicts.cpp
+    [[nodiscard]] std::vector<IpAddress> own_vips() const;
     void follow_vips();
     void watch_vips();
 
@@ -461,6 +462,8 @@ class Controller : public NodeView, public Configurations, public Observation {
     std::unique_ptr<kernel::VipWatch> vip_watch_;
     kernel::VipWatch::Time vip_watch_due_{};
     bool vip_watch_failed_ = false;  ///< That was said.
+    std::vector<IpAddress> watched_vips_;
+    std::vector<std::string> watched_interfaces_;
     FlowSweep sweep_;
     TableReader tables_;
     kernel::TalkerHistory talkers_;

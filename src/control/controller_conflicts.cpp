@@ -29,15 +29,30 @@ const char* heard_as(kernel::NeighbourClaim::Kind kind) {
 
 }  // namespace
 
-/// What is in force says which VIPs, and through which interfaces their packets come. A node that
-/// may not look goes on without.
+/// Of the VIPs in force those that this node is in charge of: it has the address, or it announces
+/// them. Others, of a standby's (docs/l2.md), are rightly answered for by somebody else.
+std::vector<IpAddress> Controller::own_vips() const {
+    const auto local = network_->local_addresses();
+    const bool announces = live_->config.announce && duty_.standing().state == NodeState::ready;
+    std::vector<IpAddress> out;
+    for (const auto& service : live_->config.services) {
+        const IpAddress& vip = service.vip.address;
+        if (service.vip.len != vip.bits()) continue;
+        const bool is_announced = announces && service.announce;
+        if (is_announced || std::find(local.begin(), local.end(), vip) != local.end())
+            out.push_back(vip);
+    }
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
+}
+
+/// A node that may not look goes on without.
 void Controller::follow_vips() {
-    if (!live_) return;
-    std::vector<IpAddress> vips;
-    for (const auto& service : live_->config.services)
-        if (service.vip.len == service.vip.address.bits()) vips.push_back(service.vip.address);
-    std::sort(vips.begin(), vips.end());
-    vips.erase(std::unique(vips.begin(), vips.end()), vips.end());
+    std::vector<IpAddress> vips = own_vips();
+    if (vips == watched_vips_ && watched_interfaces_ == live_->config.node.interfaces) return;
+    watched_vips_ = vips;
+    watched_interfaces_ = live_->config.node.interfaces;
     const auto followed = [&]() -> Result<void> {
         if (!vip_watch_) vip_watch_ = SLC_TRY(kernel::VipWatch::open(), "conflicts of VIPs");
         return vip_watch_->follow(live_->config.node.interfaces, std::move(vips), steady_now());

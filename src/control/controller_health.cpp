@@ -76,7 +76,6 @@ void Controller::follow_health() {
     probes_.end();
     enforce_health(changed);
     follow_announcements();
-    follow_vips();
 }
 
 std::optional<std::uint32_t> Controller::mark_of(const std::string& member, config::Forward forward,
@@ -114,6 +113,7 @@ void Controller::take_health() {
 void Controller::tick_health() {
     take_health();
     save_health();
+    follow_vips();
     if (Clock::now() - probes_followed_ < kFollowRoutes) return;
     probes_followed_ = Clock::now();
     probes_.follow_routes();

@@ -273,7 +273,7 @@ class Nobody(HealthCase):
 
 
 class Conflicts(HealthCase):
-    """VIPs of the balancer's own subnet."""
+    """VIPs of the balancer's own subnet, as an active node has them."""
 
     VIP = "10.0.0.100"
 
@@ -286,6 +286,8 @@ class Conflicts(HealthCase):
             node.ip(f"addr add {self.VIP}/32 dev lo")
         loud.sysctl(net_ipv4_conf_all_arp_ignore=0)
         self.configure(document)
+        # Whoever has not got the address is a standby, and the other one may answer.
+        self.balancer.node.ip(f"addr add {self.VIP}/32 dev eth0")
         mac = loud.json("ip", "-j", "link", "show", "dev", "eth0")[0]["address"]
         wait_for(lambda: "event=vip.conflict" in self.balancer.daemon.log(), "the conflict", 30)
         told = [line for line in self.balancer.daemon.log().splitlines() if "vip.conflict" in line]
