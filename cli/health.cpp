@@ -30,8 +30,7 @@ std::string duration_text(std::uint64_t microseconds) {
 
 /// "640ms ago", "1h2m5s ago".
 std::string ago(std::uint64_t milliseconds) {
-    constexpr std::uint64_t kMostMillis = 10'000;
-    if (milliseconds < kMostMillis)
+    if (milliseconds < 1000)
         return text_of_millis(std::chrono::milliseconds(milliseconds)) + " ago";
     return text_of_duration(std::chrono::seconds(milliseconds / 1000)) + " ago";
 }

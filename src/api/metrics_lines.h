@@ -70,10 +70,12 @@ class Lines {
     }
 
  private:
+    /// Without an exponent: in a label it stays as it is.
     static std::string bound_text(std::chrono::microseconds bound) {
-        std::string out;
-        append_number(out, seconds_in(bound));
-        return out;
+        char text[32];
+        const auto done = std::to_chars(std::begin(text), std::end(text), seconds_in(bound),
+                                        std::chars_format::fixed);
+        return {std::begin(text), done.ptr};
     }
     static std::string bound_text(std::uint32_t microseconds) {
         return bound_text(std::chrono::microseconds(microseconds));

@@ -190,7 +190,7 @@ TEST(Metrics, a_histogram_is_cumulative_and_ends_with_sum_and_count) {
     EXPECT_TRUE(has_line(MetricsPage(source()).text(),
                          "# TYPE sluice_healthcheck_duration_seconds histogram"));
     EXPECT_TRUE(has_line(MetricsPage(source()).text(),
-                         R"(sluice_healthcheck_late_seconds_bucket{le="5e-05"} 1)"));
+                         R"(sluice_healthcheck_late_seconds_bucket{le="0.00005"} 1)"));
 }
 
 TEST(Metrics, of_backends_that_nobody_watches_no_health_is_told) {
