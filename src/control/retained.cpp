@@ -153,17 +153,23 @@ Result<void> fit_hops(Loaded& target, const Loaded& live, kernel::NetworkPort& n
 }
 
 /// Equal rings have equal owners: what build_owners() would be given, in order.
-using Candidates = std::vector<std::tuple<IpAddress, std::uint32_t, plan::RingRole>>;
+struct Candidates {
+    std::string group;  ///< Whose backends they are: the ring's, or that which stands in.
+    std::vector<std::tuple<IpAddress, std::uint32_t, plan::RingRole>> members;
+    bool operator==(const Candidates&) const = default;
+};
 
 Candidates candidates(const Loaded& loaded, const plan::ImageRing& ring,
                       const plan::Overrides& overrides) {
     Candidates out;
-    const auto& group = loaded.config.groups[ring.group];
+    const auto& group =
+        loaded.config.groups[plan::serving_group(loaded.config, ring.group, overrides)];
+    out.group = group.name;
     for (const auto& configured : group.backends) {
         const auto backend = plan::effective(group, configured, overrides);
-        out.emplace_back(backend.address, backend.weight, plan::ring_role(group, backend));
+        out.members.emplace_back(backend.address, backend.weight, plan::ring_role(group, backend));
     }
-    std::sort(out.begin(), out.end());
+    std::sort(out.members.begin(), out.members.end());
     return out;
 }
 
