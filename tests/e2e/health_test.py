@@ -42,6 +42,8 @@ class HealthCase(generation_case.GenerationCase):
 
     backends = 4
     first = (1, 2, 3)
+    # Short windows: most of these tests wait for the end of a change.
+    settings = {"lifetimes": {"embryonic": "1s", "established": "2s", "closing": "1s", "udp": "1s"}}
     checks: object = CHECK
     health: dict = {}
 
@@ -127,7 +129,7 @@ class Failures(HealthCase):
         self.assertLess(min(taken), INTERVAL * FALL + EXTRA)
 
     def test_others_keep_their_connections_and_a_return_cuts_none(self):
-        with self.load(talk=200, brief_per_s=100) as client:
+        with self.load(talk=200, brief_per_s=100, silent=0) as client:
             opened = client.report()
             self.assertGreater(opened["talk"]["opened"], 0)
             # Only the checks fail: what the backend has goes on, and is replaced in time.
@@ -238,7 +240,7 @@ class Nobody(HealthCase):
         self.fail_all()
         self.assertEqual(self.condition()["condition"], "none")
         self.assertEqual(self.answers(), {"b4"})
-        with self.load(talk=100, brief_per_s=50):
+        with self.load(talk=100, brief_per_s=50, silent=0):
             # Who comes back takes new connections; those of the spare one live.
             self.serve(1)
             self.wait_states(up=[1])
