@@ -197,6 +197,7 @@ void Controller::expire_overrides() {
     if (!overrides_.expire(std::chrono::system_clock::now())) return;
     (void)health_.reconsider(overrides_.overrides(), HealthWatch::Time::clock::now());
     merge_overrides();
+    follow_announcements();
     aim();
     auto saved = overrides_.save();
     log_event(saved ? LogLevel::info : LogLevel::error, "backend.override_ended",

@@ -33,6 +33,14 @@ bool is_failed(State state) {
     return state == State::down || state == State::held;
 }
 
+/// Groups of what `one` says and `other` does not.
+void add_differing(const plan::Overrides& one, const plan::Overrides& other,
+                   HealthWatch::Groups& out) {
+    for (const auto& [name, said] : one)
+        if (const auto found = other.find(name); found == other.end() || !(found->second == said))
+            out.insert(plan::group_of(name));
+}
+
 const config::CheckLoad* load_of(const config::Health& rules) {
     for (const config::Check& check : rules.checks)
         if (check.load) return &*check.load;
@@ -248,11 +256,15 @@ HealthWatch::Groups HealthWatch::tick(Time now) {
     return changed;
 }
 
+/// Rules, too, may be others now, and groups may have left.
 HealthWatch::Groups HealthWatch::judge_all(Time now) {
     Groups changed;
     for (auto& [name, group] : groups_)
         if (judge(name, group, now)) changed.insert(name);
+    const plan::Overrides before = std::exchange(overrides_, {});
     publish();
+    add_differing(before, overrides_, changed);
+    add_differing(overrides_, before, changed);
     set_due(now);
     return changed;
 }

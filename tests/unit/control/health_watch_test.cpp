@@ -287,7 +287,10 @@ TEST_F(HealthWatchTest, with_nobody_healthy_a_group_does_what_it_says) {
     ASSERT_TRUE(until_all_up());
     for (std::size_t i = 0; i < kBackends; ++i) ASSERT_TRUE(fail(i));
     for (const NoneCase& test : cases) {
-        follow(make(test.rules));
+        const plan::Overrides before = watch_->overrides();
+        const auto changed = follow(make(test.rules));
+        EXPECT_EQ(changed.contains("web"), before != watch_->overrides())
+            << test.rules << ": a policy that changes in the middle of an outage holds at once";
         EXPECT_EQ(condition(), "none") << test.rules;
         const auto found = watch_->overrides().find(plan::fallback_key("web"));
         const bool falls_back = found != watch_->overrides().end() && found->second.fall_back;
@@ -340,7 +343,7 @@ TEST_F(HealthWatchTest, a_group_that_loses_its_checks_has_nobody_down_and_needs_
     follow(make());
     ASSERT_TRUE(until_all_up());
     ASSERT_TRUE(fail(0));
-    follow(make_unwatched());
+    EXPECT_EQ(follow(make_unwatched()), HealthWatch::Groups{"web"}) << "its slots are others' now";
     EXPECT_TRUE(watch_->overrides().empty());
     EXPECT_TRUE(watch_->down().empty());
     EXPECT_FALSE(watch_->is_watching());
