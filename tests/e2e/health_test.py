@@ -80,6 +80,14 @@ class HealthCase(generation_case.GenerationCase):
         process.wait()
         return time.monotonic_ns()
 
+    def block_probes(self, number: int) -> None:
+        self.town.backends[number].run(rack.tool("nft"), "-f", "-", stdin=(
+            "table inet probes {\n chain in {\n  type filter hook input priority 0\n"
+            f"  ip saddr {rack.BALANCER4} drop\n }}\n}}\n"))
+
+    def unblock_probes(self, number: int) -> None:
+        self.town.backends[number].run(rack.tool("nft"), "delete", "table", "inet", "probes")
+
     def states(self) -> dict:
         """By backend's number; of those that are watched."""
         rows = self.api.get("/api/v1/health")["backends"]
@@ -142,14 +150,6 @@ class Failures(HealthCase):
             report = client.report()
         broken = {who: row["broken"] for who, row in report["talk"]["backends"].items()}
         self.assertEqual({who for who, count in broken.items() if count} - {"b2"}, set(), report)
-
-    def block_probes(self, number: int) -> None:
-        self.town.backends[number].run(rack.tool("nft"), "-f", "-", stdin=(
-            "table inet probes {\n chain in {\n  type filter hook input priority 0\n"
-            f"  ip saddr {rack.BALANCER4} drop\n }}\n}}\n"))
-
-    def unblock_probes(self, number: int) -> None:
-        self.town.backends[number].run(rack.tool("nft"), "delete", "table", "inet", "probes")
 
     def test_a_backend_that_lost_its_vip_is_found(self):
         node = self.town.backends[3]
@@ -272,6 +272,82 @@ class Nobody(HealthCase):
             sock.connect((town.VIP4, town.PORT))
             sock.send(b"hello")
             self.assertRaises(ConnectionRefusedError, sock.recv, 16)
+
+
+class Changes(HealthCase):
+    """Configurations and orders that change while backends are down."""
+
+    def falling_back(self, to: str, **spares) -> dict:
+        """With groups of one backend each, `to` being the one that stands in."""
+        document = self.document(group={"health": {"checks": self.checks, "when_none": "fallback",
+                                                   "fallback": to}})
+        for name, number in spares.items():
+            document["groups"][name] = {"backends": [rack.backend4(number)]}
+        return document
+
+    def fail_all(self) -> None:
+        for number in self.first:
+            self.fail_port(number)
+        self.wait_states(down=self.first)
+
+    def test_checks_that_are_taken_away_leave_nobody_down(self):
+        self.fail_port(1)
+        self.wait_states(down=[1])
+        self.serve(1)
+        unwatched = self.document()
+        del unwatched["groups"][town.GROUP]["health"]
+        self.configure(unwatched)
+        self.town.wait_closed()
+        self.assertEqual(self.answers(), {"b1", "b2", "b3"})
+
+    def test_a_policy_that_changes_in_an_outage_holds_at_once(self):
+        for when_none in ("reject", "withdraw"):
+            with self.subTest(when_none):
+                self.configure(self.document(group={"health": {"checks": self.checks,
+                                                               "when_none": when_none}}))
+                self.wait_states(up=self.first)
+                self.fail_all()
+                self.configure(self.falling_back("spare", spare=4))
+                self.town.wait_closed()
+                self.assertEqual(self.answers(8), {"b4"})
+                for number in self.first:
+                    self.serve(number)
+                self.wait_states(up=self.first)
+
+    def test_a_rollback_in_an_outage_goes_to_its_own_fallback(self):
+        self.configure(self.falling_back("spare", spare=4, other=2))
+        before = self.in_force()["generation"]
+        with contextlib.ExitStack() as stack:
+            self.configure(self.falling_back("other", spare=4, other=2))
+            for number in self.first:
+                self.block_probes(number)
+                stack.callback(self.unblock_probes, number)
+            self.wait_states(down=self.first)
+            self.town.wait_closed()
+            self.assertEqual(self.answers(8), {"b2"})
+            self.post("rollback", generation=before)
+            self.town.wait_closed()
+            self.assertEqual(self.answers(8), {"b4"})
+
+    def test_an_order_that_ends_announces_again(self):
+        document = self.document(group={"health": {"checks": self.checks,
+                                                   "when_none": "withdraw"}})
+        document["announce"] = {"kernel": {"table": 77}}
+        self.configure(document)
+        self.wait_vips("announced")
+        for number in (1, 2):
+            self.fail_port(number)
+        self.wait_states(down=[1, 2], up=[3])
+        self.order(3, state="maint", keep_s=2)
+        self.wait_vips("withdrawn")
+        self.wait_vips("announced")
+        self.assertEqual(self.answers(8), {"b3"})
+
+    def wait_vips(self, state: str) -> None:
+        def states() -> set:
+            rows = self.api.get("/api/v1/announcements")["announcements"]
+            return {row["state"] for row in rows}
+        wait_for(lambda: states() == {state}, f"VIPs {state}", 20)
 
 
 class Conflicts(HealthCase):
