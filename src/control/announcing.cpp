@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include "base/log.h"
 #include "kernel/own_routes.h"
+#include "kernel/vip_watch.h"
 
 namespace sluice::control {
 
@@ -21,10 +24,14 @@ class Announcing::Kernel : public announce::KernelRoutes {
  public:
     Result<void> add_address(const std::string& interface, const IpPrefix& prefix) override {
         SLC_CHECK(open(), "kernel");
-        return routes_->add_address(interface, prefix);
+        SLC_CHECK(routes_->add_address(interface, prefix), "kernel");
+        if (prefix.len == prefix.address.bits()) fresh_[interface][prefix.address] = kClaims;
+        claim(interface);
+        return {};
     }
     Result<void> remove_address(const std::string& interface, const IpPrefix& prefix) override {
         SLC_CHECK(open(), "kernel");
+        fresh_[interface].erase(prefix.address);
         return routes_->remove_address(interface, prefix);
     }
     Result<void> add_blackhole(std::uint32_t table, const IpPrefix& prefix) override {
@@ -37,6 +44,7 @@ class Announcing::Kernel : public announce::KernelRoutes {
     }
     Result<std::vector<IpPrefix>> addresses(const std::string& interface) override {
         SLC_CHECK(open(), "kernel");
+        claim(interface);
         return routes_->addresses(interface);
     }
     Result<std::vector<IpPrefix>> blackholes(std::uint32_t table) override {
@@ -50,7 +58,26 @@ class Announcing::Kernel : public announce::KernelRoutes {
         return {};
     }
 
+    /// Neighbours that knew the VIP elsewhere are told, as often as for a link that has just come
+    /// up and loses the first ones. Where they cannot be, they find out by themselves, later.
+    void claim(const std::string& interface) {
+        auto& fresh = fresh_[interface];
+        std::vector<IpAddress> vips;
+        for (auto& [vip, left] : fresh) {
+            vips.push_back(vip);
+            --left;
+        }
+        std::erase_if(fresh, [](const auto& each) { return each.second == 0; });
+        if (!vips.empty() && interface != kLoopback)
+            (void)kernel::announce_to_neighbours(interface, vips);
+    }
+
+    static constexpr int kClaims = 3;
+    static constexpr std::string_view kLoopback = "lo";
+
     std::optional<kernel::OwnRoutes> routes_;
+    /// By interface: VIPs that are new there, and how often they are still to be told.
+    std::map<std::string, std::map<IpAddress, int>> fresh_;
 };
 
 /// Where the announcer's thread leaves its last report.

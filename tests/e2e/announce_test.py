@@ -344,6 +344,21 @@ class ByKernel(SluicedCase):
                           "--state-dir", rack.STATE)
         self.assertFalse({VIP4, VIP6} & self.addresses())
 
+    def test_neighbours_are_told_of_addresses_on_their_link(self):
+        for vip in (VIP4, VIP6):
+            self.router.ip(f"neigh replace {vip.partition('/')[0]} dev eth0 nud stale "
+                           "lladdr 02:00:00:00:00:01")
+        mac = self.balancer.json("ip", "-j", "link", "show", "dev", "eth0")[0]["address"]
+        self.start(announced={"kernel": {"interface": "eth0"}})
+        wait_for(lambda: self.neighbours() == {VIP4[:-3]: mac, VIP6[:-4]: mac}, "neighbours", 20)
+
+    def neighbours(self) -> dict:
+        """Of the router: where it would send packets for the VIPs."""
+        rows = [row for family in ("-4", "-6")
+                for row in self.router.json("ip", family, "-j", "neigh", "show", "dev", "eth0")]
+        return {row["dst"]: row.get("lladdr") for row in rows
+                if row["dst"] in (VIP4[:-3], VIP6[:-4])}
+
     def test_another_way_in_the_kernel_takes_over(self):
         self.start()
         wait_for(lambda: {VIP4, VIP6} <= self.addresses(), "addresses")
