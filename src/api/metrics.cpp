@@ -252,6 +252,7 @@ Rows announce_rows(Metric metric) {
         SLC_ROWS(vip_wanted, vips, to.put({{"vip", vip_label(s.vips[i].vip)}}, s.vips[i].wanted));
         SLC_ROWS(vip_announced, vips,
                  to.put({{"vip", vip_label(s.vips[i].vip)}}, s.vips[i].announced));
+        SLC_ROWS(vip_conflicts, one, to.put(s.vip_conflicts));
         SLC_ROWS(announce_way_up, ways, to.put({{"way", s.ways[i].name}}, s.ways[i].up));
         SLC_ROWS(announce_resets, ways, to.put({{"way", s.ways[i].name}}, s.ways[i].resets));
         default:
@@ -321,6 +322,11 @@ Rows health_rows(Metric metric) {
         SLC_ROWS(check_targets, one, to.put(s.checker.targets));
         SLC_ROWS(check_waiting, one, to.put(s.checker.waiting));
         SLC_ROWS(check_lost, one, to.put(s.checker.lost_outcomes));
+        SLC_ROWS(probe_packets, one, if (!s.probes) return;
+                 to.put({{"result", "sent"}}, s.probes->sent);
+                 to.put({{"result", "no_target"}}, s.probes->no_target);
+                 to.put({{"result", "not_ip"}}, s.probes->not_ip);
+                 to.put({{"result", "no_room"}}, s.probes->no_room));
         default:
             return {nullptr, nullptr};
     }
@@ -464,7 +470,7 @@ std::size_t fixed_series(const MetricsSource& source) {
     const std::size_t reason = std::size_t{SLC_REASON_COUNT} * (SLC_FAMPROTO_IP6_OTHER + 3) * 2;
     return static_cast<std::size_t>(Metric::count) + reason + 10 * source.interfaces.size() +
            5 * source.maps.maps.size() + 3 * source.backlogs.size() + source.nic.size() +
-           2 * source.ways.size() + health::Lateness::kBounds.size() + 3;
+           2 * source.ways.size() + health::Lateness::kBounds.size() + 6;
 }
 
 /// Takes what fits of `count` rows out of the room; what does not is left out.

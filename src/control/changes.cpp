@@ -147,9 +147,11 @@ void Changes::aim_ring(const Scene& scene, std::size_t index,
                        const std::vector<std::uint32_t>& owners, plan::Instant now) {
     const std::size_t number = scene.image.ring_list[index].group;
     const config::Group& group = scene.config.groups[number];
+    // Also of those that may stand in: a group that is nothing but a fallback has no ring.
+    std::vector<std::size_t> groups = fallbacks_of(scene.config, number);
+    groups.push_back(number);
     std::vector<std::uint32_t> dead;
-    add_dead(scene, number, dead);
-    for (const std::size_t other : fallbacks_of(scene.config, number)) add_dead(scene, other, dead);
+    for (const std::size_t each : groups) add_dead(scene, each, dead);
     std::sort(dead.begin(), dead.end());
     note_owners(index, owners);
     rings_[index].aim(
@@ -158,8 +160,9 @@ void Changes::aim_ring(const Scene& scene, std::size_t index,
             return std::binary_search(dead.begin(), dead.end(), member);
         },
         now, group.deadline);
-    for (const std::uint32_t id : members_[number])
-        scene.generation.set_down(id, std::binary_search(dead.begin(), dead.end(), id));
+    for (const std::size_t each : groups)
+        for (const std::uint32_t id : members_[each])
+            scene.generation.set_down(id, std::binary_search(dead.begin(), dead.end(), id));
 }
 
 void Changes::note_owners(std::size_t ring, const std::vector<std::uint32_t>& owners) {

@@ -356,6 +356,8 @@ class Controller : public NodeView, public Configurations, public Observation {
     void follow_announcements();
     void tick_announcements();
     void announce_less(const config::Config& next);
+    [[nodiscard]] std::optional<config::Config> former_config() const;
+    void leave_former_ways(config::Config former) const;
     [[nodiscard]] std::vector<bool> services_served() const;
     [[nodiscard]] bool is_attached() const;
     bool is_quiet();

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "config/parse.h"
 #include "control/controller.h"
 #include "control/metrics_source.h"
 
@@ -62,6 +63,25 @@ void Controller::announce_less(const config::Config& next) {
             if (service.announce) kept.insert(service.vip);
     announcing_.leave_all_but(kept);
     announcements_due_ = true;
+}
+
+/// What the daemon before this one had in force, as history has it.
+std::optional<config::Config> Controller::former_config() const {
+    const auto last = history_->in_force();
+    if (!last || !*last) return std::nullopt;
+    config::ParseOutcome outcome = config::parse((*last)->text, (*last)->file);
+    if (!outcome.ok()) return std::nullopt;
+    return std::move(outcome.config);
+}
+
+/// What that one was to keep announced, by ways that are not in force any more, is nobody's else.
+void Controller::leave_former_ways(config::Config former) const {
+    if (!former.announce) return;
+    const config::Announce now = live_->config.announce.value_or(config::Announce{});
+    if (former.announce->bird == now.bird) former.announce->bird.reset();
+    if (former.announce->kernel == now.kernel) former.announce->kernel.reset();
+    if (auto left = Announcing::withdraw_leftovers(former); !left)
+        log_event(LogLevel::error, "announce.failed", {{"error", left.error().what}});
 }
 
 /// Whether packets for VIPs have ceased.

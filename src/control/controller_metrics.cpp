@@ -358,6 +358,8 @@ void Controller::fill_backend_metrics(MetricsSource& out) {
         out.health = health_.groups();
         out.checker = health_.checker();
     }
+    out.probes = probes_.counts();
+    if (vip_watch_) out.vip_conflicts = vip_watch_->conflicts().size();
     for (const auto& member : live_->image.members) {
         const slc_member record = member.id < records.size() ? records[member.id] : slc_member{};
         config::Backend in_force;

@@ -69,7 +69,9 @@ Result<void> Controller::start() {
     SLC_CHECK(open_history(), "start");
     Choice choice = SLC_TRY(choose(), "start");
     const bool is_new = !choice.record;
+    const auto former = is_new ? former_config() : std::nullopt;
     auto done = start_with(std::move(choice));
+    if (done && former) leave_former_ways(*former);
     if (done || !is_new) return done;
     // The file is no good; what was in force before is, as far as anybody knows.
     const auto last = SLC_TRY(history_->in_force(), "start");

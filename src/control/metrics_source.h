@@ -21,6 +21,7 @@
 #include "config/model.h"
 #include "control/status.h"
 #include "kernel/interface_counts.h"
+#include "kernel/probe_path.h"
 #include "node/nic_counters.h"
 #include "sluice/types.h"
 
@@ -127,7 +128,9 @@ struct MetricsSource {
     std::vector<BackendMetrics> backends;
     /// Groups that are watched. Counts are of this run of the daemon.
     std::vector<GroupHealth> health;
-    CheckerStatus checker;  ///< Without such a group nothing.
+    CheckerStatus checker;                      ///< Without such a group nothing.
+    std::optional<kernel::ProbeCounts> probes;  ///< Where checks go to VIPs.
+    std::uint64_t vip_conflicts = 0;
     std::vector<OwnerMetrics> customers;
     std::vector<OwnerMetrics> policies;
     MapsStatus maps;

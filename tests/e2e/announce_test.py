@@ -359,6 +359,22 @@ class ByKernel(SluicedCase):
         return {row["dst"]: row.get("lladdr") for row in rows
                 if row["dst"] in (VIP4[:-3], VIP6[:-4])}
 
+    def test_what_was_kept_ends_with_its_way(self):
+        """A daemon that comes back by another way, or by none, leaves nothing of the one before."""
+        for announced in ({"kernel": {"table": 77}}, None):
+            with self.subTest(announced):
+                self.start(on_daemon_exit="keep")
+                wait_for(lambda: {VIP4, VIP6} <= self.addresses(), "addresses")
+                self.end()
+                self.assertLessEqual({VIP4, VIP6}, self.addresses())
+                document = self.document(announced=announced)
+                if announced is None:
+                    del document["announce"]
+                self.sluiced.write(document)
+                self.sluiced.start()
+                self.assertFalse({VIP4, VIP6} & self.addresses())
+                self.end()
+
     def test_another_way_in_the_kernel_takes_over(self):
         self.start()
         wait_for(lambda: {VIP4, VIP6} <= self.addresses(), "addresses")

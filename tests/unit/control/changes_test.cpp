@@ -564,6 +564,22 @@ TEST_F(ChangesTest, a_backend_that_comes_back_finds_nothing_remembered_from_befo
     EXPECT_EQ(count_flows(), 0u);
 }
 
+TEST_F(ChangesTest, who_is_only_a_fallback_fails_like_anybody_else) {
+    apply(
+        "version: 2\nnode: {name: test, interfaces: [eth0]}\ngroups:\n"
+        "  web: {backends: [10.0.0.5], health: {checks: {type: tcp, via: direct}, "
+        "when_none: fallback, fallback: spare}}\n"
+        "  spare: {backends: [10.0.0.7, 10.0.0.8]}\nservices:\n"
+        "  - {name: http, vip: 192.0.2.10, port: 80, group: web}\n");
+    ASSERT_TRUE(order("spare/10.0.0.7", config::BackendState::down));
+    remember(3, member("10.0.0.7"));
+    ASSERT_TRUE(order("spare/10.0.0.7", config::BackendState::ready));
+    EXPECT_EQ(count_flows(), 0u) << "what was remembered for it was void";
+    remember(3, member("10.0.0.7"));
+    ASSERT_TRUE(order("spare/10.0.0.8", config::BackendState::drain));
+    EXPECT_EQ(count_flows(), 1u) << "it lives";
+}
+
 TEST_F(ChangesTest, a_restart_does_not_forget_a_deadline) {
     apply(config_of("10.0.0.5, 10.0.0.6"));
     ASSERT_TRUE(order("web/10.0.0.5", config::BackendState::drain, seconds(5)));
