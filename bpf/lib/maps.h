@@ -111,6 +111,7 @@ SLC_MAP(slc_flows_old, BPF_MAP_TYPE_ARRAY, __u32, struct slc_flow_bucket, BPF_F_
 SLC_MAP(slc_flow_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_flow_counter, 0);
 SLC_MAP(slc_frags, BPF_MAP_TYPE_ARRAY, __u32, struct slc_frag_bucket, BPF_F_MMAPABLE);
 SLC_MAP(slc_limiters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_limiter, 0);
+SLC_MAP(slc_reject_limiters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_limiter, 0);
 SLC_MAP(slc_reason_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_counter, 0);
 SLC_MAP(slc_service_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_service_counter, 0);
 SLC_MAP(slc_member_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct slc_counter, 0);

@@ -16,7 +16,7 @@
  * segment nobody knows here where it ends, so it is not answered.
  *
  * Senders may be spoofed. A reset is no longer than what provoked it, and ICMP longer by its
- * headers only; both take from the limit of answers to ICMP, before anything is summed up.
+ * headers only; both take from a limit of rejections alone, before anything is summed up.
  */
 
 #include "lib/csum_frame.h"
@@ -186,7 +186,7 @@ SLC_INLINE int slc_stage_reject(struct xdp_md *ctx, struct slc_pkt *pkt)
     __u8 is_tcp = pkt->proto == IPPROTO_TCP;
 
     if ((is_tcp && ((pkt->tcp_flags & SLC_TCP_RST) || pkt->frag_first)) || !slc_by_unicast(ctx) ||
-        !slc_icmp_allowed(pkt) || !slc_rejected_sound(ctx, pkt))
+        !slc_reject_allowed(pkt) || !slc_rejected_sound(ctx, pkt))
         return slc_drop(ctx, pkt, SLC_STAGE_REJECT, SLC_REASON_REJECTED_UNANSWERED);
     if (is_tcp ? slc_reply_reset(ctx, pkt) : slc_reply_unreachable(ctx, pkt))
         return slc_drop(ctx, pkt, SLC_STAGE_REJECT, SLC_REASON_REJECTED_UNANSWERED);

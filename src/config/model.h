@@ -197,7 +197,7 @@ struct Node {
     std::array<std::uint64_t, 2> ring_secret{};  ///< Zero when not configured; sluiced warns then.
     bool has_ring_secret = false;
     std::string ring_secret_file;    ///< As written; load_secrets (config/load.h) reads it.
-    std::uint32_t icmp_rate = 1000;  ///< Answers to ICMP per second and CPU.
+    std::uint32_t icmp_rate = 1000;  ///< Answers to ICMP a second and CPU; rejections too.
     std::uint16_t gue_port = 6080;
     /// Size of the flow table: a power of two, 512..67,108,864; eight bytes each.
     std::uint32_t flow_entries = 1u << 20;

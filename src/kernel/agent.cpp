@@ -51,8 +51,8 @@ Result<std::vector<AgentCounter>> read_counters(int fd) {
 Result<void> leave_out_unused(BpfObject& object) {
     for (const char* map :
          {"slc_port_ranges", "slc_frags", "slc_flows", "slc_flows_old", "slc_flow_counters",
-          "slc_server_ids", "slc_limiters", "slc_scratch", "slc_stages", "slc_samples",
-          "slc_sample_counts", "slc_proof_value", "slc_drop_stamps", "slc_talkers"})
+          "slc_server_ids", "slc_limiters", "slc_reject_limiters", "slc_scratch", "slc_stages",
+          "slc_samples", "slc_sample_counts", "slc_proof_value", "slc_drop_stamps", "slc_talkers"})
         SLC_CHECK(object.leave_out_map(map), "agent");
     for (const char* map : kTapMaps) SLC_CHECK(object.leave_out_map(map), "agent");
     return {};

@@ -54,6 +54,7 @@ constexpr StateKind kKinds[] = {
     {"slc_drop_counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_counter), 0, 256 * SLC_DROP_ROWS,
      Shorter::summed},
     {"slc_limiters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_limiter), 0, 1, Shorter::copied},
+    {"slc_reject_limiters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_limiter), 0, 1, Shorter::copied},
     {"slc_sample_counts", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_u64), 0, 1, Shorter::copied},
     {"slc_drop_stamps", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(slc_u64), 0, SLC_REASON_ROWS,
      Shorter::copied},

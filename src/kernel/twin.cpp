@@ -175,10 +175,12 @@ Result<void> Twin::fill_limiters() {
     const std::vector<slc_limiter> full(
         cpus, slc_limiter{0, static_cast<slc_u64>(node_.icmp_burst) * 1000});
     const std::uint32_t key = 0;
-    if (::bpf_map_update_elem(object_.map_fd("slc_limiters"), &key, full.data(), BPF_ANY) == 0)
-        return {};
-    const int saved = errno;
-    return fail(sys_error(saved, "fill slc_limiters"));
+    for (const char* name : {"slc_limiters", "slc_reject_limiters"}) {
+        if (::bpf_map_update_elem(object_.map_fd(name), &key, full.data(), BPF_ANY) == 0) continue;
+        const int saved = errno;
+        return fail(sys_error(saved, std::string("fill ") + name));
+    }
+    return {};
 }
 
 std::span<slc_flow_bucket> Twin::flows() const {

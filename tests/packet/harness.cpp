@@ -320,7 +320,8 @@ void Bench::reset_state() {
         static_cast<std::size_t>(cpus()),
         slc_limiter{.refilled_ns = 0, .tokens_milli = 1000ULL * image_.node.icmp_burst});
     const std::uint32_t zero = 0;
-    ::bpf_map_update_elem(state_fd("slc_limiters"), &zero, full.data(), BPF_ANY);
+    for (const char* name : {"slc_limiters", "slc_reject_limiters"})
+        ::bpf_map_update_elem(state_fd(name), &zero, full.data(), BPF_ANY);
 }
 
 std::uint64_t Bench::hash_of(const Flow& flow, config::Affinity affinity) const {

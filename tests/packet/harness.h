@@ -93,7 +93,7 @@ class Bench {
 
     /// One frame, and every counter that it moved.
     Outcome run(const Bytes& frame);
-    /// Forgets fragments and flows, fills the rate limiter; slots, rings, accounts and members
+    /// Forgets fragments and flows, fills the rate limiters; slots, rings, accounts and members
     /// become what they were when the bench was opened.
     void reset_state();
 

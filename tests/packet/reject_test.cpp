@@ -249,6 +249,10 @@ std::vector<Case> ways() {
 std::vector<Case> at_one_a_second() {
     const Packet syn = eth() / ip4() / tcp();
     const Packet datagram = eth() / ip4() / udp({.dport = 80}) / payload(8);
+    const Packet too_long = ip4({.df = true}) / tcp({.dport = 82, .flags = kAck}) / payload(1460);
+    const Packet too_big = ip4({.src = kVip4, .dst = kClient4, .id = 0}) /
+                           icmp4({.type = 3, .code = 4, .rest = 1480}) /
+                           quote(too_long, SLC_ICMP4_QUOTE_LEN);
     const auto second = [](std::string name, Packet before, Packet in, std::string service) {
         return Case{.name = std::move(name),
                     .config = "reject_rate.yaml",
@@ -262,8 +266,25 @@ std::vector<Case> at_one_a_second() {
         second("second_reset_at_one_a_second", syn, syn, "web"),
         second("datagram_behind_a_reset_at_one_a_second", syn, datagram, "web"),
         second("reset_behind_a_datagram_at_one_a_second", datagram, syn, "web"),
-        second("reset_of_ipv6_behind_an_echo_at_one_a_second", eth() / ip4() / echo4(),
-               eth() / ip6() / tcp(), "web6"),
+        second("reset_of_ipv6_behind_one_at_one_a_second", syn, eth() / ip6() / tcp(), "web6"),
+        {.name = "echo_behind_resets_is_answered",
+         .config = "reject_rate.yaml",
+         .before = {syn, syn, datagram},
+         .in = eth() / ip4() / echo4(),
+         .want = tx(Reason::ECHO_REPLIED,
+                    back() / ip4({.src = kVip4, .dst = kClient4}) / echo4(1, 1, 0))},
+        {.name = "reset_behind_echoes_is_sent",
+         .config = "reject_rate.yaml",
+         .before = {eth() / ip4() / echo4(), eth() / ip4() / echo4()},
+         .in = syn,
+         .want = tx(Reason::REJECTED_RESET, back() / ip_back(false) / reset_up_to(1001)),
+         .service = "web"},
+        {.name = "too_big_of_a_healthy_service_behind_resets_is_sent",
+         .config = "reject_rate.yaml",
+         .before = {syn, syn, datagram},
+         .in = eth() / too_long,
+         .want = tx(Reason::TOO_BIG_REPLIED, back() / too_big),
+         .service = "well"},
         {.name = "reset_behind_one_that_needs_no_answer",
          .config = "reject_rate.yaml",
          .before = {eth() / ip4() / tcp({.flags = kRst})},

@@ -146,7 +146,7 @@ constexpr const char* kOfRate[] = {
     "second_reset_at_one_a_second",
     "datagram_behind_a_reset_at_one_a_second",
     "reset_behind_a_datagram_at_one_a_second",
-    "reset_of_ipv6_behind_an_echo_at_one_a_second",
+    "reset_of_ipv6_behind_one_at_one_a_second",
 };
 
 proof::WalkScene scene_of(const Bench& bench) {
