@@ -46,6 +46,7 @@ Controller::Controller(Options options, std::unique_ptr<kernel::NetworkPort> net
 
 Controller::~Controller() {
     stop_capture("sluiced stops");
+    if (live_) save_health();
     keep_ledger(true);
 }
 
@@ -139,6 +140,7 @@ void Controller::on_network() {
     if (!live_) return;
     bool moves_probes = false;
     for (const IpAddress& address : *changed) moves_probes |= follow_hop(address);
+    moves_probes |= network_->revision().addresses != followed_addresses_;
     if (moves_probes) follow_health();
 }
 
@@ -192,6 +194,7 @@ void Controller::on_tick() {
     const std::set<IpAddress> again = std::exchange(live_->unwritten, {});
     bool moves_probes = false;
     for (const IpAddress& address : again) moves_probes |= follow_hop(address);
+    moves_probes |= network_->revision().addresses != followed_addresses_;
     if (moves_probes) follow_health();
     attach_again();
     tick_announcements();

@@ -348,6 +348,10 @@ class Controller : public NodeView, public Configurations, public Observation {
     void enforce_health(const HealthWatch::Groups& changed);
     Result<void> load_health();
     void save_health();
+    [[nodiscard]] bool takes_answers_of(const IpAddress& vip, const std::string& member) const;
+    void note_deaf(const std::string& vip);
+    [[nodiscard]] std::string deaf_problem() const;
+    [[nodiscard]] std::string health_file() const;
     void tick_health();
 
     // controller_announce.cpp
@@ -453,8 +457,10 @@ class Controller : public NodeView, public Configurations, public Observation {
     HealthWatch health_;
     plan::Overrides merged_;  ///< Both.
     Clock::time_point probes_followed_{};
-    std::set<std::string> kept_down_;  ///< As health.json says.
-    bool health_failed_ = false;       ///< That it cannot be written was said.
+    std::uint64_t followed_addresses_ = 0;  ///< Of the node, when checks followed last.
+    std::string deaf_vip_;                  ///< Whose answers this node does not take.
+    HealthWatch::Failures kept_down_;       ///< As health.json says.
+    bool health_failed_ = false;            ///< That it cannot be written was said.
     Announcing announcing_;
     NodeDuty duty_;
     bool was_attached_ = false;               ///< When announcements followed last.

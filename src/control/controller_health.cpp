@@ -3,14 +3,18 @@
 /// The half of the controller that follows the health of backends: what is watched, what comes of
 /// what was found, and what of it a restart must not forget.
 
+#include <unistd.h>
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "control/controller.h"
+#include "kernel/doctor_probes.h"
 
 namespace sluice::control {
 namespace {
@@ -34,6 +38,38 @@ std::optional<IpAddress> source_towards(const Loaded& loaded, const std::string&
 
 HealthWatch::Time steady_now() {
     return HealthWatch::Time::clock::now();
+}
+
+/// Times by the wall clock, in seconds: the other one begins anew with the machine.
+std::string write_failures(const HealthWatch::Failures& failures) {
+    Json down = Json::object();
+    for (const auto& [member, failed] : failures) {
+        const auto at = std::chrono::system_clock::now() - (steady_now() - failed.since);
+        const auto since = std::chrono::duration_cast<std::chrono::seconds>(at.time_since_epoch());
+        down[member] = {{"since", since.count()}, {"out", failed.is_out}};
+    }
+    return Json{{"schema_version", kSchemaVersion}, {"down", down}}.dump(2) + "\n";
+}
+
+std::optional<HealthWatch::Failures> read_failures(const std::string& text) {
+    const Json parsed = Json::parse(text, nullptr, false);
+    if (!parsed.is_object() || parsed.value("schema_version", Json()) != kSchemaVersion ||
+        !parsed.contains("down") || !parsed["down"].is_object())
+        return std::nullopt;
+    const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+        std::chrono::system_clock::now().time_since_epoch());
+    constexpr std::int64_t kLongest{10 * 365 * 24 * 3600};
+    HealthWatch::Failures out;
+    for (const auto& [member, failed] : parsed["down"].items()) {
+        if (!failed.is_object() || !failed.value("since", Json()).is_number_integer() ||
+            !failed.value("out", Json()).is_boolean())
+            return std::nullopt;
+        const std::int64_t age = now.count() - failed["since"].get<std::int64_t>();
+        out[member] = {
+            steady_now() - std::chrono::seconds(std::clamp(age, std::int64_t{0}, kLongest)),
+            failed["out"].get<bool>()};
+    }
+    return out;
 }
 
 }  // namespace
@@ -63,19 +99,53 @@ void Controller::follow_health() {
     for (const config::Config* config : configs) vips.merge(marked_vips(checks_of(*config)));
     probes_.begin(std::move(vips));
     probes_followed_ = Clock::now();
-    const MarkOf mark = [this](const std::string& member, config::Forward forward,
-                               bool is_ip6) -> std::optional<ProbeMark> {
-        const auto found = mark_of(member, forward, is_ip6);
+    std::string deaf;
+    const auto local = network_->local_addresses();
+    const std::set<IpAddress> own(local.begin(), local.end());
+    const MarkOf mark = [&](const std::string& member, config::Forward forward,
+                            const IpAddress& vip) -> std::optional<ProbeMark> {
+        const auto found = mark_of(member, forward, vip.is_ip6);
         if (!found) return std::nullopt;
         ProbeMark out{.mark = *found};
-        if (out.mark != 0) out.source = source_towards(*live_, member, is_ip6);
+        if (out.mark == 0) return out;
+        if (own.contains(vip) && !takes_answers_of(vip, member)) {
+            deaf = vip.text();
+            return std::nullopt;
+        }
+        out.source = source_towards(*live_, member, vip.is_ip6);
         return out;
     };
     if (live_) health_.hear_errors(live_->config.node.gue_port);
     auto changed = health_.follow(configs, overrides_.overrides(), mark, steady_now());
     probes_.end();
+    followed_addresses_ = network_->revision().addresses;
+    note_deaf(deaf);
     enforce_health(changed);
     follow_announcements();
+}
+
+/// Whether Linux takes what a backend answers in the name of a VIP that is this node's own, too.
+bool Controller::takes_answers_of(const IpAddress& vip, const std::string& member) const {
+    if (vip.is_ip6) return true;
+    const auto address = IpAddress::parse(member.substr(member.rfind('/') + 1));
+    const auto hop = address ? live_->hops.find(*address) : live_->hops.end();
+    return hop == live_->hops.end() || kernel::read_answers(hop->second.interface).accept_local;
+}
+
+/// Such backends are not checked, and what is known of them stays: checks that fail for this node's
+/// sake would withdraw the VIP, pass, and announce it again.
+void Controller::note_deaf(const std::string& vip) {
+    if (vip == deaf_vip_) return;
+    deaf_vip_ = vip;
+    log_event(vip.empty() ? LogLevel::info : LogLevel::error, "health.probes",
+              {{"error", deaf_problem()}});
+}
+
+std::string Controller::deaf_problem() const {
+    if (deaf_vip_.empty()) return {};
+    return "VIP " + deaf_vip_ +
+           " is an address of this node, which refuses answers in its own name: set "
+           "net.ipv4.conf.all.accept_local=1, or check via: direct";
 }
 
 std::optional<std::uint32_t> Controller::mark_of(const std::string& member, config::Forward forward,
@@ -114,9 +184,13 @@ void Controller::tick_health() {
     take_health();
     save_health();
     follow_vips();
+    if (network_->revision().addresses != followed_addresses_) follow_health();
     if (Clock::now() - probes_followed_ < kFollowRoutes) return;
     probes_followed_ = Clock::now();
-    probes_.follow_routes();
+    if (deaf_vip_.empty())
+        probes_.follow_routes();
+    else
+        follow_health();  // Perhaps somebody has mended that.
 }
 
 /// By the entry road: a failed backend leaves its slots at once, one that came back is a planned
@@ -153,37 +227,37 @@ void Controller::describe_health(const std::string& member, BackendStatus& out) 
 
 // ---- over a restart ----
 
-/// Names only. What cannot be read is said, and nothing is taken for down.
+/// What cannot be read is said, and nothing is taken for down.
 Result<void> Controller::load_health() {
-    const std::string path = options_.state_dir + "/health.json";
+    const std::string path = health_file();
     auto text = read_whole_file(path);
-    if (!text && text.error().code == Errc::not_found) return {};
-    if (!text) return fail(std::move(text).error());
-    const Json parsed = Json::parse(*text, nullptr, false);
-    const bool is_sound = parsed.is_object() &&
-                          parsed.value("schema_version", Json()) == kSchemaVersion &&
-                          parsed.contains("down") && parsed["down"].is_array();
-    if (!is_sound) {
+    const bool is_missing = !text && text.error().code == Errc::not_found;
+    if (!text && !is_missing) return fail(std::move(text).error());
+    const auto kept = is_missing ? HealthWatch::Failures{} : read_failures(*text);
+    if (!kept)
         log_event(LogLevel::error, "health.failed",
                   {{"error", path + " is not what this version writes: nobody is taken for down"}});
-        return {};
-    }
-    for (const Json& member : parsed["down"])
-        if (member.is_string()) kept_down_.insert(member.get<std::string>());
+    kept_down_ = kept.value_or(HealthWatch::Failures{});
     health_.assume_down(kept_down_);
+    merge_overrides();
     return {};
 }
 
-/// A second late at most; a daemon that starts from older news finds the rest out again.
+/// A second late at most; a daemon that starts from older news finds the rest out again. Old news
+/// is worse than none: who has come back since would be cut at a restart.
 void Controller::save_health() {
-    std::set<std::string> down = health_.down();
+    HealthWatch::Failures down = health_.down();
     if (down == kept_down_) return;
-    const Json whole{{"schema_version", kSchemaVersion}, {"down", down}};
-    auto saved = write_file(options_.state_dir + "/health.json", whole.dump(2) + "\n");
+    auto saved = write_file(health_file(), write_failures(down));
     if (saved) kept_down_ = std::move(down);
+    if (!saved) (void)::unlink(health_file().c_str());
     if (!saved && !health_failed_)
         log_event(LogLevel::error, "health.failed", {{"error", saved.error().what}});
     health_failed_ = !saved;
+}
+
+std::string Controller::health_file() const {
+    return options_.state_dir + "/health.json";
 }
 
 }  // namespace sluice::control

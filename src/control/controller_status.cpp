@@ -291,6 +291,7 @@ void Controller::fill_problems(NodeStatus& out) const {
         if (!group.trouble.empty())
             problem("group " + group.group + " cannot be checked: " + group.trouble);
     }
+    if (!deaf_vip_.empty()) problem(deaf_problem());
     if (!probes_.problem().empty()) problem("checks of VIPs cannot be sent: " + probes_.problem());
     for (std::size_t i = 0; i < live_->changes->size(); ++i)
         if (const auto held = live_->changes->ring(i).counts().held; held != 0)

@@ -75,7 +75,7 @@ void add_targets(const config::Group& group, const GroupChecks& checks,
                               .group = group.name,
                               .backend = backend.address.text()};
         if (needs_mark(*place.check)) {
-            const auto mark = mark_of(member, place.forward, place.vip.is_ip6);
+            const auto mark = mark_of(member, place.forward, place.vip);
             if (!mark) continue;
             target.address = place.vip;
             target.mark = mark->mark;

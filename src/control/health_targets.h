@@ -30,7 +30,7 @@ struct ProbeMark {
     std::optional<IpAddress> source = {};
 };
 using MarkOf = std::function<std::optional<ProbeMark>(const std::string& member,
-                                                      config::Forward forward, bool inner_is_ip6)>;
+                                                      config::Forward forward, const IpAddress& vip)>;
 
 /// The checks of one group, shared by its backends.
 struct GroupChecks {

@@ -49,17 +49,24 @@ const config::CheckLoad* load_of(const config::Health& rules) {
 
 }  // namespace
 
-void HealthWatch::assume_down(const std::set<std::string>& members) {
-    gone_down_.assign(members.begin(), members.end());
+void HealthWatch::assume_down(const Failures& members) {
+    gone_.clear();
+    for (const auto& [member, failed] : members) gone_[member] = {failed, ++gone_count_};
     publish();
 }
 
-std::set<std::string> HealthWatch::down() const {
-    std::set<std::string> out(gone_down_.begin(), gone_down_.end());
+HealthWatch::Failures HealthWatch::down() const {
+    Failures out;
+    for (const auto& [member, gone] : gone_) out[member] = gone.failed;
     for (const auto& [name, group] : groups_)
         for (const auto& [member, backend] : group.backends)
-            if (is_failed(backend.judge->state())) out.insert(member);
+            if (is_failed(backend.judge->state())) out[member] = {backend.since, is_out(member)};
     return out;
+}
+
+bool HealthWatch::is_out(const std::string& member) const {
+    const auto found = overrides_.find(member);
+    return found != overrides_.end() && found->second.state == config::BackendState::down;
 }
 
 void HealthWatch::start_checker() {
@@ -127,14 +134,14 @@ HealthWatch::Groups HealthWatch::follow(const std::vector<const config::Config*>
 
 /// Of a group without checks nothing is known; one that no service uses now may have some again.
 void HealthWatch::forget_unwatched(const std::vector<const config::Config*>& configs) {
-    if (gone_down_.empty()) return;
+    if (gone_.empty()) return;
     std::set<std::string> unwatched;
     for (const config::Config* config : configs)
         for (const config::Group& group : config->groups)
             if (group.health.checks.empty() && !groups_.contains(group.name))
                 for (const config::Backend& backend : group.backends)
                     unwatched.insert(plan::member_name(group, backend));
-    std::erase_if(gone_down_, [&](const auto& member) { return unwatched.contains(member); });
+    std::erase_if(gone_, [&](const auto& each) { return unwatched.contains(each.first); });
 }
 
 /// What two configurations have in common is taken from the first.
@@ -157,18 +164,27 @@ void HealthWatch::adopt(Group& group, const config::Group& configured, Time now)
         }
         backend.judge = std::make_unique<health::Judge>(rules_of(group.rules));
         backend.since = now;
-        const auto gone = std::find(gone_down_.begin(), gone_down_.end(), member);
-        if (gone == gone_down_.end()) continue;
-        gone_down_.erase(gone);
-        backend.was_out = true;
-        backend.judge->assume_down("was down when it was watched last", now);
+        if (const auto gone = gone_.find(member); gone != gone_.end()) {
+            backend.since = gone->second.failed.since;
+            backend.was_out = true;
+            backend.judge->assume_down("was down when it was watched last", backend.since);
+            gone_.erase(gone);
+        } else if (group.effects.condition == Condition::none) {
+            // Hope alone is no reason to send it everything.
+            backend.was_out = true;
+            backend.judge->assume_down("not checked yet, and nobody else of its group is healthy",
+                                       now);
+        }
     }
 }
 
 void HealthWatch::leave(const std::string& member, const Backend& backend) {
     if (!is_failed(backend.judge->state())) return;
-    gone_down_.push_back(member);
-    if (gone_down_.size() > kMostGone) gone_down_.pop_front();
+    gone_[member] = {{backend.since, is_out(member)}, ++gone_count_};
+    if (gone_.size() <= kMostGone) return;
+    gone_.erase(std::min_element(gone_.begin(), gone_.end(), [](const auto& a, const auto& b) {
+        return a.second.order < b.second.order;
+    }));
 }
 
 HealthWatch::Groups HealthWatch::reconsider(const plan::Overrides& orders, Time now) {
@@ -304,8 +320,8 @@ bool HealthWatch::judge(const std::string& name, Group& group, Time now) {
 
 void HealthWatch::publish() {
     overrides_.clear();
-    for (const std::string& member : gone_down_)
-        overrides_[member].state = config::BackendState::down;
+    for (const auto& [member, gone] : gone_)
+        if (gone.failed.is_out) overrides_[member].state = config::BackendState::down;
     for (const auto& [name, group] : groups_) {
         std::size_t i = 0;
         for (const auto& [member, backend] : group.backends) {

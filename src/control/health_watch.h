@@ -18,7 +18,7 @@
 ///  - Without any check there is no thread.
 
 #include <chrono>
-#include <deque>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -50,10 +50,18 @@ class HealthWatch {
     /// Errors of the network about our tunnels are suspicions; where GUE's go. Before follow().
     void hear_errors(std::uint16_t gue_port) { gue_port_ = gue_port; }
 
+    /// A member that is down or held.
+    struct Failed {
+        Time since{};
+        bool is_out = true;  ///< Takes nothing; else its group keeps it for want of others.
+        bool operator==(const Failed&) const = default;
+    };
+    using Failures = std::map<std::string, Failed>;
+
     /// Members that were down when the daemon before this one ended; before the first follow().
-    void assume_down(const std::set<std::string>& members);
+    void assume_down(const Failures& members);
     /// All members that are down or held now, those of former configurations included.
-    [[nodiscard]] std::set<std::string> down() const;
+    [[nodiscard]] Failures down() const;
 
     /// Watches the backends of these configurations; where two have the same group, the first
     /// one's rules hold. Groups whose effects have changed. `orders` are the operators'.
@@ -111,6 +119,7 @@ class HealthWatch {
     void adopt(Group& group, const config::Group& configured, Time now);
     void forget_unwatched(const std::vector<const config::Config*>& configs);
     void leave(const std::string& member, const Backend& backend);
+    [[nodiscard]] bool is_out(const std::string& member) const;
     void note(const std::string& member, std::size_t check, health::Outcome outcome, Time now,
               Groups& changed);
     static void note_trouble(const std::string& name, Group& group, const health::Outcome& outcome);
@@ -125,8 +134,12 @@ class HealthWatch {
 
     std::function<void()> wake_;
     std::map<std::string, Group> groups_;
-    /// Members of no configuration now that were down when they left it, the last one last.
-    std::deque<std::string> gone_down_;
+    struct Gone {
+        Failed failed;
+        std::uint64_t order = 0;  ///< Who left first has the least.
+    };
+    std::map<std::string, Gone> gone_;  ///< Members of no configuration now that were down.
+    std::uint64_t gone_count_ = 0;
     plan::Overrides orders_;
     plan::Overrides overrides_;
     std::uint16_t gue_port_ = 0;        ///< 0: errors are not heard.

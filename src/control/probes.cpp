@@ -31,6 +31,7 @@ void Probes::follow_routes() {
     const std::vector<IpAddress> vips(vips_.begin(), vips_.end());
     auto interfaces = kernel::probe_interfaces(vips);
     if (!interfaces) return note(fail(std::move(interfaces).error()));
+    interfaces->insert("lo");  // Where they go from the moment that a VIP comes to this node.
     note(path_->follow(*interfaces));
 }
 

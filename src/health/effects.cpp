@@ -52,8 +52,8 @@ std::uint32_t started_part(const config::Health& rules, const Member& member, Ti
 }
 
 Condition condition_of(const config::Health& rules, const Effects& out) {
+    if (out.healthy == 0 && !out.members.empty()) return Condition::none;
     if (out.healthy == out.counted) return Condition::healthy;
-    if (out.healthy == 0) return Condition::none;
     // In hundredths, rounded for nobody: 1 of 3 is below 34 %.
     if (std::uint64_t{out.healthy} * 100 < std::uint64_t{rules.min_healthy} * out.counted)
         return Condition::panic;

@@ -41,7 +41,7 @@ enum class Condition : std::uint8_t {
     healthy,   ///< All are.
     degraded,  ///< Some are out.
     panic,     ///< Too few are healthy: failed ones stay in.
-    none,      ///< Nobody is healthy: `when_none`.
+    none,      ///< Nobody that counts is healthy, or nobody counts: `when_none`.
 };
 
 std::string_view word_of(Condition condition);

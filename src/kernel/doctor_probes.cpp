@@ -26,13 +26,6 @@ int read_setting(const std::string& interface, const char* name) {
     return value;
 }
 
-AnswerFacts answers_of(const std::string& interface) {
-    const auto greater = [&](const char* name) {
-        return std::max(read_setting("all", name), read_setting(interface, name));
-    };
-    return {interface, greater("rp_filter"), greater("accept_local") != 0};
-}
-
 void add_rule(const NetlinkMessage& message, std::vector<MarkRule>& out) {
     const auto header = message.header<fib_rule_hdr>();
     if (message.type != RTM_NEWRULE || (header.flags & FIB_RULE_INVERT) != 0) return;
@@ -171,7 +164,7 @@ Result<ProbePathFacts> read_probe_path(const ProbedVips& probed) {
             route.interfaces = {"lo"};
         }
     for (const std::string& interface : probed.interfaces)
-        out.interfaces.push_back(answers_of(interface));
+        out.interfaces.push_back(read_answers(interface));
     NetlinkSocket socket = SLC_TRY(NetlinkSocket::open(NETLINK_ROUTE), "probes");
     for (const std::uint8_t family : {AF_INET, AF_INET6}) {
         const auto rules = SLC_TRY(read_rules(socket, family), "probes");
@@ -186,6 +179,13 @@ std::vector<DoctorCheck> judge_probe_path(const ProbePathFacts& facts) {
     for (const AnswerFacts& answers : facts.interfaces) judge_answers(out, answers, facts);
     judge_rules(out, facts);
     return out;
+}
+
+AnswerFacts read_answers(const std::string& interface) {
+    const auto greater = [&](const char* name) {
+        return std::max(read_setting("all", name), read_setting(interface, name));
+    };
+    return {interface, greater("rp_filter"), greater("accept_local") != 0};
 }
 
 }  // namespace sluice::kernel

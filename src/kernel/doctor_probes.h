@@ -40,6 +40,8 @@ struct ProbePathFacts {
     std::vector<MarkRule> rules;          ///< Inverted ones left out.
 };
 
+/// IPv4's, as it is now.
+AnswerFacts read_answers(const std::string& interface);
 /// Of the calling thread's network namespace.
 Result<ProbePathFacts> read_probe_path(const ProbedVips& probed);
 std::vector<DoctorCheck> judge_probe_path(const ProbePathFacts& facts);

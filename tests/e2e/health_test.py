@@ -343,6 +343,40 @@ class Changes(HealthCase):
         self.wait_vips("announced")
         self.assertEqual(self.answers(8), {"b3"})
 
+    def test_vips_of_this_node_are_checked_where_it_takes_their_answers(self):
+        node = self.balancer.node
+        document = self.document()
+        document["announce"] = {"kernel": {}}
+        self.configure(document)
+        self.wait_vips("announced")
+        # It hears nothing of them, and so says nothing: they stay announced.
+        wait_for(lambda: "accept_local" in str(self.balancer.json("status")["problems"]),
+                 "the problem", 10)
+        self.assertEqual(set(self.states().values()), {"up"})
+        node.sysctl(net_ipv4_conf_all_accept_local=1)
+        self.addCleanup(node.sysctl, net_ipv4_conf_all_accept_local=0)
+        wait_for(lambda: "accept_local" not in str(self.balancer.json("status")["problems"]),
+                 "its end", 15)
+        self.fail_port(2)
+        self.wait_states(down=[2], up=[1, 3])
+        self.assertNotIn("event=vip.withdrawn", self.balancer.daemon.log().partition(
+            "health.probes")[2])
+
+    def test_a_restart_in_a_panic_cuts_nobody(self):
+        self.configure(self.document(group={"health": {"checks": self.checks,
+                                                       "min_healthy": "60%"}}))
+        self.wait_states(up=self.first)
+        with contextlib.ExitStack() as stack:
+            for number in (1, 2):
+                self.block_probes(number)
+                stack.callback(self.unblock_probes, number)
+            self.wait_states(down=[1, 2])
+            with self.load(talk=200, brief_per_s=50, silent=0):
+                self.balancer.daemon.send(signal.SIGTERM)
+                self.balancer.daemon.wait()
+                self.start()
+                self.wait_states(down=[1, 2], up=[3])
+
     def wait_vips(self, state: str) -> None:
         def states() -> set:
             rows = self.api.get("/api/v1/announcements")["announcements"]

@@ -20,11 +20,11 @@ config::Config parsed(const std::string& rest) {
 
 /// Every member has one but 10.0.0.9; that of 10.0.0.8 is 0, because it is this node.
 std::optional<ProbeMark> mark_of(const std::string& member, config::Forward forward,
-                                 bool inner_is_ip6) {
+                                 const IpAddress& vip) {
     if (member.ends_with("/10.0.0.9")) return std::nullopt;
     if (member.ends_with("/10.0.0.8")) return ProbeMark{};
     ProbeMark out{.mark = 0x100u * (static_cast<std::uint32_t>(forward) + 1) + 4};
-    if (!inner_is_ip6) return out;
+    if (!vip.is_ip6) return out;
     out.mark += 2;
     out.source = IpAddress::parse("2001:db8:1::1").value();
     return out;

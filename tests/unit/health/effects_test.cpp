@@ -71,7 +71,7 @@ constexpr Case kCases[] = {
     {"of_nobody_those_that_failed_together_stay", "dd-", 0, kKeep, "++. none"},
     {"of_nobody_all_are_out_where_something_else_is_done", "ddd", 50, kReject, "... none"},
     {"a_group_without_anybody_is_well", "", 50, kReject, " healthy"},
-    {"a_group_in_which_nobody_counts_is_well", "--", 50, kReject, ".. healthy"},
+    {"a_group_in_which_nobody_counts_has_nobody", "--", 50, kReject, ".. none"},
 };
 
 TEST(Effects, are_those_of_the_table) {
