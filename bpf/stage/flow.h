@@ -15,11 +15,19 @@
 
 #include "lib/proof.h"
 
+/* SLC_FAMILY_OF a member that may be written meanwhile: each word is read once. */
+SLC_INLINE __u32 slc_flow_family_of(const struct slc_member *record)
+{
+    __u32 family = *(volatile __u32 *)&record->family;
+
+    return family ? family : *(volatile __u32 *)&record->group;
+}
+
 SLC_INLINE int slc_flow_member_fit(const struct slc_pkt *pkt, __u32 member, __u32 family)
 {
     const struct slc_member *record = slc_members_at(pkt, member);
 
-    if (!record || *(volatile __u32 *)&record->family != family)
+    if (!record || slc_flow_family_of(record) != family)
         return SLC_FLOW_FOREIGN;
     return *(volatile __u32 *)&record->flags & SLC_MEMBER_DOWN ? SLC_FLOW_DEAD : SLC_FLOW_FITS;
 }
@@ -95,7 +103,7 @@ static __noinline __u64 slc_follow_flow(void *live, const struct slc_service *se
     struct slc_flow_ask ask = {
         .hash = hash,
         .slot = query & ((1ull << 44) - 1),
-        .family = service->family,
+        .family = SLC_FAMILY_OF(*service),
         .kind = query >> 44,
         .shared = service->affinity != SLC_AFFINITY_FIVE_TUPLE,
         .always = service->flags & SLC_SERVICE_TRACK_ALWAYS,

@@ -55,6 +55,32 @@ std::vector<Case> followed() {
     return rows;
 }
 
+/// Tables that an earlier version has written know no families; what is written to them since does.
+std::vector<Case> without_families() {
+    const auto row = [](std::string name, Role kept, bool members_too, Role to, Reason reason,
+                        FlowCounts counts) {
+        const Situation situation{.kept = Kept{.role = kept, .left = 90}};
+        Case out = row_of(std::move(name), situation, to, reason, counts);
+        out.prepare = [situation, members_too](Bench& bench) {
+            arrange(bench, situation);
+            for (slc_service& service : bench.generation().services()) service.family = 0;
+            if (!members_too) return;
+            for (slc_member& member : bench.generation().members()) member.family = 0;
+        };
+        return out;
+    };
+    return {
+        row("remembered_where_nothing_has_a_family", Role::third, true, Role::third,
+            Reason::FORWARDED_REMEMBERED, kHit),
+        row("remembered_where_only_members_have_families", Role::third, false, Role::third,
+            Reason::FORWARDED_REMEMBERED, kHit),
+        row("foreign_where_nothing_has_a_family", Role::other, true, Role::previous,
+            Reason::FORWARDED_PREVIOUS, kInserted),
+        row("foreign_where_only_members_have_families", Role::other, false, Role::previous,
+            Reason::FORWARDED_PREVIOUS, kInserted),
+    };
+}
+
 /// Each packet of `before` leaves what the row's own packet finds.
 std::vector<Case> histories() {
     std::vector<Case> rows;
@@ -148,7 +174,7 @@ Case gue_row() {
             .counts = kInserted};
 }
 
-SLC_PACKET_TABLE(FlowRows, followed() + histories());
+SLC_PACKET_TABLE(FlowRows, followed() + histories() + without_families());
 SLC_PACKET_TABLE(FlowFrames, fragments_follow() + in_other_frames() + std::vector<Case>{gue_row()});
 
 }  // namespace

@@ -306,6 +306,7 @@ void Bench::restore_live() {
     std::ranges::copy(image_.rings, generation_->rings().begin());
     std::ranges::copy(image_.accounts, generation_->accounts().begin());
     std::ranges::copy(members_, generation_->members().begin());
+    std::ranges::copy(image_.services, generation_->services().begin());
     forget(flows().current());
     if (flows().leaving()) forget(*flows().leaving());
 }
