@@ -21,7 +21,7 @@ std::int64_t seconds_of(Time time) {
 }
 
 tl::unexpected<Error> faulty(const std::string& what) {
-    return fail(Errc::invalid, "node state: " + what, "remove the file: the node is ready then");
+    return fail(Errc::invalid, what);
 }
 
 /// Whole seconds: what is kept is what is.
@@ -43,7 +43,10 @@ Result<void> take_field(NodeStanding& out, const std::string& name, const Json& 
         return {};
     }
     if (!value.is_number_integer()) return faulty(name);
-    const Time time{std::chrono::seconds(value.get<std::int64_t>())};
+    constexpr std::int64_t kLatest{32'503'680'000};  // The year 3000: no sum of ours overflows.
+    const std::int64_t seconds = value.get<std::int64_t>();
+    if (seconds < 0 || seconds > kLatest) return faulty(name);
+    const Time time{std::chrono::seconds(seconds)};
     if (name == "since")
         out.since = time;
     else if (name == "withdraw_at")
@@ -55,6 +58,16 @@ Result<void> take_field(NodeStanding& out, const std::string& name, const Json& 
     else if (name != "schema_version")
         return faulty(name);
     return {};
+}
+
+Result<NodeStanding> read_standing(const std::string& text) {
+    NodeStanding out;
+    const Json parsed = Json::parse(text, nullptr, false);
+    if (!parsed.is_object() || parsed.value("schema_version", Json()) != kSchemaVersion)
+        return faulty("not what this version writes");
+    for (const auto& [name, value] : parsed.items())
+        SLC_CHECK(take_field(out, name, value), "a field of another version");
+    return out;
 }
 
 }  // namespace
@@ -77,11 +90,12 @@ Result<NodeDuty> NodeDuty::load(const std::string& path) {
     auto text = read_whole_file(path);
     if (!text && text.error().code == Errc::not_found) return out;
     if (!text) return fail(std::move(text).error());
-    const Json parsed = Json::parse(*text, nullptr, false);
-    if (!parsed.is_object() || parsed.value("schema_version", Json()) != kSchemaVersion)
-        return faulty(path + " is not what this version writes");
-    for (const auto& [name, value] : parsed.items())
-        SLC_CHECK(take_field(out.standing_, name, value), path);
+    auto read = read_standing(*text);
+    if (read)
+        out.standing_ = std::move(*read);
+    else
+        log_event(LogLevel::error, "node.state_not_kept",
+                  {{"error", path + ": " + read.error().what + ": taken for ready"}});
     return out;
 }
 

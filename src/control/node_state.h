@@ -43,7 +43,8 @@ class NodeDuty {
  public:
     using Time = NodeStanding::Time;
 
-    /// Errc::invalid: the file is not what this version writes.
+    /// What this version does not write is said, and the node taken for ready: one that does not
+    /// start is worse, and packets it forwards in any case.
     static Result<NodeDuty> load(const std::string& path);
 
     [[nodiscard]] const NodeStanding& standing() const { return standing_; }
