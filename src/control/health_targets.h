@@ -29,8 +29,8 @@ struct ProbeMark {
     /// own name. Nothing: it chooses.
     std::optional<IpAddress> source = {};
 };
-using MarkOf = std::function<std::optional<ProbeMark>(const std::string& member,
-                                                      config::Forward forward, const IpAddress& vip)>;
+using MarkOf = std::function<std::optional<ProbeMark>(
+    const std::string& member, config::Forward forward, const IpAddress& vip)>;
 
 /// The checks of one group, shared by its backends.
 struct GroupChecks {

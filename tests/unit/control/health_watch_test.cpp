@@ -119,7 +119,8 @@ class HealthWatchTest : public testing::Test {
     }
     HealthWatch::Groups follow(const config::Config& config) { return follow({&config}); }
 
-    static std::optional<ProbeMark> no_marks(const std::string&, config::Forward, const IpAddress&) {
+    static std::optional<ProbeMark> no_marks(const std::string&, config::Forward,
+                                             const IpAddress&) {
         return std::nullopt;
     }
 
