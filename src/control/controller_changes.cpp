@@ -8,7 +8,9 @@
 
 #include "base/log.h"
 #include "control/controller.h"
+#include "kernel/generation_pins.h"
 #include "kernel/pinned_generation.h"
+#include "plan/meta.h"
 
 namespace sluice::control {
 namespace {
@@ -20,6 +22,28 @@ constexpr std::size_t kBucketsAtOnce = 1024;
 constexpr std::chrono::milliseconds kBusyPause{200};
 constexpr std::chrono::milliseconds kIdlePause{2000};
 constexpr std::chrono::seconds kFlowsRetry{30};
+
+/// Names of a pinned generation's groups, by number minus one; none where an earlier version has
+/// written no meta.
+std::vector<std::string> group_names(const std::string& directory) {
+    std::vector<std::string> out;
+    const auto text = kernel::read_meta(directory);
+    if (!text || text->empty()) return out;
+    const auto meta = plan::parse_meta(*text);
+    if (!meta) return out;
+    for (const auto& group : meta->groups) out.push_back(group.name);
+    return out;
+}
+
+/// The group of whoever owns a slot of the ring; empty when nobody ever did.
+std::string group_of_owners(const kernel::PinnedRing& ring,
+                            const std::map<std::uint32_t, std::string>& names) {
+    for (const std::uint64_t slot : ring.slots)
+        for (const std::uint32_t id : {SLC_SLOT_CURRENT(slot), SLC_SLOT_PREVIOUS(slot)})
+            if (const auto name = names.find(id); name != names.end())
+                return plan::group_of(name->second);
+    return {};
+}
 
 }  // namespace
 
@@ -62,14 +86,14 @@ Result<plan::LiveRings> Controller::rings_in_kernel(std::string directory) const
     out.names = ids.members.names_by_id();
     out.remembered = remembered_members();
     const auto services = ids.services.names_by_id();
+    const auto groups = group_names(directory);
     for (std::size_t i = 0; i < pinned->rings.size(); ++i) {
         const auto& ring = pinned->rings[i];
         plan::LiveRing live;
-        for (const std::uint64_t slot : ring.slots)
-            for (const std::uint32_t id : {SLC_SLOT_CURRENT(slot), SLC_SLOT_PREVIOUS(slot)})
-                if (live.group.empty() && out.names.contains(id))
-                    live.group = plan::group_of(out.names.at(id));
-        if (live.group.empty()) continue;  // Nobody ever owned a slot of it.
+        live.group = group_of_owners(ring, out.names);
+        if (live.group.empty()) continue;
+        // Owners may be those of a group that stands in; its services say whose the ring is.
+        if (ring.group != 0 && ring.group <= groups.size()) live.group = groups[ring.group - 1];
         live.balance = (ring.descriptor & SLC_RING_RENDEZVOUS) != 0 ? config::Balance::rendezvous
                                                                     : config::Balance::maglev;
         live.slots = ring.slots;

@@ -77,7 +77,7 @@ void read_rings(const MappedValue& live, const slc_node& node, PinnedGeneration&
     const auto slots = live.records<std::uint64_t>(node.slots_at, node.slots);
     for (std::uint64_t& place : live.records<std::uint64_t>(0, node.rings)) {
         const std::uint64_t descriptor = std::atomic_ref(place).load();
-        PinnedRing ring{descriptor, {}};
+        PinnedRing ring{descriptor, {}, 0};
         const std::uint64_t offset = SLC_RING_OFFSET(descriptor);
         const std::uint64_t size = std::uint64_t{1} << SLC_RING_LOG2(descriptor);
         if ((descriptor & SLC_RING_VALID) != 0 && lies_in(offset, size, 1, node.slots))
@@ -151,7 +151,11 @@ Result<std::optional<PinnedGeneration>> read_pinned_generation(const std::string
     read_rings(mapped->live, node, out);
     const auto services = mapped->plan.records<slc_service>(node.services_at, node.services);
     for (std::uint32_t id = 1; id < services.size(); ++id)
-        if (services[id].group != 0) out.services.emplace_back(id, services[id].ring);
+        if (services[id].group != 0) {
+            out.services.emplace_back(id, services[id].ring);
+            if (services[id].ring < out.rings.size())
+                out.rings[services[id].ring].group = services[id].group;
+        }
     return std::optional(std::move(out));
 }
 

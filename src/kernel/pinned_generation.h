@@ -21,6 +21,7 @@ namespace sluice::kernel {
 struct PinnedRing {
     std::uint64_t descriptor = 0;
     std::vector<std::uint64_t> slots;
+    std::uint32_t group = 0;  ///< Number of its services' group; its slots may name another's.
 };
 
 struct PinnedGeneration {

@@ -3,6 +3,9 @@
 
 #include <utility>
 
+#include "config/rules.h"
+#include "plan/fallback.h"
+
 namespace sluice::plan {
 namespace {
 
@@ -47,11 +50,33 @@ std::map<std::string, std::set<IpAddress>> backends_of(const Config& config) {
     return out;
 }
 
-/// The id in the new generation of what `id` was in `group` before.
-std::uint32_t translate(std::uint32_t id, const std::string& group, const LiveRings& live,
-                        const IdStore& ids) {
+/// By name of a group: those that may stand in for it, whose members its slots then name.
+using Standins = std::map<std::string, std::set<std::string>>;
+
+Standins standins_of(const Config& config) {
+    const Fallbacks fallbacks(config);
+    Standins out;
+    for (std::size_t g = 0; g < config.groups.size(); ++g) {
+        auto next = fallbacks.next_of(g);
+        for (std::size_t step = 0; step < config::kMaxFallbacks && next; ++step) {
+            out[config.groups[g].name].insert(config.groups[*next].name);
+            next = fallbacks.next_of(*next);
+        }
+    }
+    return out;
+}
+
+bool stands_in(const Standins& standins, const std::string& member, const std::string& group) {
+    const auto found = standins.find(group);
+    return found != standins.end() && found->second.contains(group_of(member));
+}
+
+/// The id in the new generation of what `id` was in a ring of `group` before.
+std::uint32_t translate(std::uint32_t id, const std::string& group, const Standins& standins,
+                        const LiveRings& live, const IdStore& ids) {
     const auto name = live.names.find(id);
     if (id == 0 || name == live.names.end()) return 0;
+    if (stands_in(standins, name->second, group)) return ids.members.find(name->second);
     const auto address = address_of(name->second);
     return address ? ids.members.find(member_name(group, *address)) : 0;
 }
@@ -90,10 +115,13 @@ std::map<RingName, std::size_t> predecessors(const Config& config, const LiveRin
 
 void retain(const Config& config, const LiveRings& live, CompileOptions& options) {
     const auto backends = backends_of(config);
+    const Standins standins = standins_of(config);
     std::set<std::pair<std::string, IpAddress>> retired;
-    const auto keep = [&](const std::string& group, std::uint32_t id) {
+    const auto keep = [&](const std::string& ring, std::uint32_t id) {
         const auto name = live.names.find(id);
         if (name == live.names.end()) return;
+        const std::string group =
+            stands_in(standins, name->second, ring) ? group_of(name->second) : ring;
         const auto address = address_of(name->second);
         const auto own = backends.find(group);
         if (address && own != backends.end() && !own->second.contains(*address))
@@ -112,6 +140,7 @@ void retain(const Config& config, const LiveRings& live, CompileOptions& options
 
 void inherit_slots(const Config& config, const LiveRings& live, const IdStore& ids, Image& image) {
     const auto continued = predecessors(config, live);
+    const Standins standins = standins_of(config);
     NamedMembers members;
     std::vector<std::uint32_t> same;  // By id before: what this ring calls it now.
     for (const ImageRing& ring : image.ring_list) {
@@ -122,7 +151,7 @@ void inherit_slots(const Config& config, const LiveRings& live, const IdStore& i
         const LiveRing& before = live.rings[found->second];
         for (const std::uint32_t id : members.of(before.slots)) {
             if (id >= same.size()) same.resize(id + 1);
-            same[id] = translate(id, group, live, ids);
+            same[id] = translate(id, group, standins, live, ids);
         }
         const auto now = [&](std::uint32_t id) { return id == 0 ? 0 : same[id]; };
         const auto slots = grown(before.slots, ring.log2);

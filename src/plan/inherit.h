@@ -46,7 +46,8 @@ std::map<RingName, std::size_t> predecessors(const config::Config& config, const
 void retain(const config::Config& config, const LiveRings& live, CompileOptions& options);
 
 /// Into `image`: the slots of each ring that continues one, member ids translated where a service
-/// has changed its group and the address is the same.
+/// has changed its group and the address is the same. Members of groups that may stand in for the
+/// ring's own are what they were.
 void inherit_slots(const config::Config& config, const LiveRings& live, const IdStore& ids,
                    Image& image);
 

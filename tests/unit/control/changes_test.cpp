@@ -9,6 +9,7 @@
 
 #include "kernel/bpffs.h"
 #include "kernel/flow_map.h"
+#include "kernel/mapped_value.h"
 #include "kernel/pinned_generation.h"
 #include "sluice/hash.h"
 #include "tests/unit/control/fixture.h"
@@ -68,11 +69,23 @@ class ChangesTest : public ControllerTest {
         out.deadline = deadline;
         return controller_->order(out);
     }
-    /// The ring that packets read, by the pins.
-    std::vector<std::uint64_t> ring() const {
+    /// A ring that packets read, by the pins.
+    std::vector<std::uint64_t> ring(std::size_t index = 0) const {
         const auto pinned =
             kernel::read_pinned_generation(*kernel::find_live_generation(options_.bpffs, "test"));
-        return (*pinned)->rings.at(0).slots;
+        return (*pinned)->rings.at(index).slots;
+    }
+    /// All its slots, as packets read them, become steady ones of this member.
+    void serve_ring(std::size_t index, std::uint32_t id) const {
+        const std::string pins = *kernel::find_live_generation(options_.bpffs, "test");
+        const auto tables = kernel::read_pinned_tables(pins);
+        const UniqueFd fd = *kernel::open_pin(pins + "/slc_live");
+        const auto live =
+            kernel::MappedValue::map(fd.get(), tables->node.slots_at + 8 * tables->node.slots, "");
+        const std::uint64_t place = tables->rings.at(index);
+        for (std::uint64_t& slot : live->records<std::uint64_t>(
+                 tables->node.slots_at + 8 * SLC_RING_OFFSET(place), 1U << SLC_RING_LOG2(place)))
+            std::atomic_ref(slot).store(SLC_SLOT_MAKE(id, id, 0));
     }
     std::uint32_t member(const std::string& address) const {
         for (const auto& backend : controller_->status().backends)
@@ -578,6 +591,50 @@ TEST_F(ChangesTest, who_is_only_a_fallback_fails_like_anybody_else) {
     remember(3, member("10.0.0.7"));
     ASSERT_TRUE(order("spare/10.0.0.8", config::BackendState::drain));
     EXPECT_EQ(count_flows(), 1u) << "it lives";
+}
+
+/// Group `web` falls back on `spare`, which has a service of its own.
+const std::string kStandsIn =
+    "version: 2\nnode: {name: test, interfaces: [eth0]}\ngroups:\n"
+    "  web: {backends: [10.0.0.5], health: {checks: {type: tcp, via: direct, interval: 60s}, "
+    "when_none: fallback, fallback: spare}}\n"
+    "  spare: {backends: [10.0.0.7, 10.0.0.8]}\nservices:\n"
+    "  - {name: http, vip: 192.0.2.10, port: 80, group: web}\n"
+    "  - {name: own, vip: 192.0.2.10, port: 81, group: spare}\n";
+
+TEST_F(ChangesTest, a_restart_while_a_group_stands_in_for_another_goes_on_with_both) {
+    apply(kStandsIn);
+    const std::uint32_t left = member("10.0.0.7"), stays = member("10.0.0.8");
+    serve_ring(0, stays);
+    ASSERT_TRUE(order("spare/10.0.0.7", config::BackendState::drain));
+    const auto before = ring(1);
+    ASSERT_GT(std::count_if(before.begin(), before.end(),
+                            [left](auto slot) { return SLC_SLOT_PREVIOUS(slot) == left; }),
+              0);
+    serve_ring(0, stays);
+    restart();
+    EXPECT_EQ(ring(1), before) << "its drain goes on";
+    serve_ring(0, stays);
+    std::string next = kStandsIn;
+    next.replace(next.find("[eth0]"), 6, "[eth0], icmp_rate: 500");
+    write(next);
+    restart();
+    const auto after = ring(1);
+    for (std::size_t i = 0; i < before.size(); ++i)
+        EXPECT_EQ(SLC_SLOT_PREVIOUS(after.at(i)), SLC_SLOT_PREVIOUS(before[i]));
+    for (const std::uint64_t slot : ring(0)) EXPECT_EQ(SLC_SLOT_PREVIOUS(slot), stays);
+    for (const auto& backend : controller_->status().backends) EXPECT_FALSE(backend.retired);
+}
+
+TEST_F(ChangesTest, an_apply_while_a_group_stands_in_for_another_makes_no_member_of_its_own) {
+    apply(kStandsIn);
+    const std::uint32_t stays = member("10.0.0.8");
+    serve_ring(0, stays);
+    std::string next = kStandsIn;
+    next.replace(next.find("10.0.0.5]"), 8, "10.0.0.5, 10.0.0.6");
+    apply(next);
+    for (const std::uint64_t slot : ring(0)) EXPECT_EQ(SLC_SLOT_PREVIOUS(slot), stays);
+    for (const auto& backend : controller_->status().backends) EXPECT_FALSE(backend.retired);
 }
 
 TEST_F(ChangesTest, a_restart_does_not_forget_a_deadline) {
