@@ -264,7 +264,10 @@ HealthWatch::Groups HealthWatch::tick(Time now) {
             if (const auto transition = backend.judge->tick(now))
                 on_transition(name, member, backend, *transition);
         }
-        if (group.loads) (void)group.loads->step(now);
+        if (group.loads && now >= group.next_load) {
+            (void)group.loads->step(now);
+            group.next_load = now + kLoadPause;
+        }
         if (judge(name, group, now)) changed.insert(name);
     }
     if (!changed.empty()) publish();
@@ -344,7 +347,7 @@ void HealthWatch::set_due(Time now) {
     due_.reset();
     const auto at = [this](Time time) { due_ = due_ ? std::min(*due_, time) : time; };
     for (const auto& [name, group] : groups_) {
-        if (group.loads) at(now + kLoadPause);
+        if (group.loads) at(group.next_load);
         if (group.effects.next) at(*group.effects.next);
         for (const auto& [member, backend] : group.backends)
             if (const auto deadline = backend.judge->deadline()) at(*deadline);

@@ -107,6 +107,7 @@ class HealthWatch {
         GroupChecks checks;
         std::map<std::string, Backend> backends;  ///< By member name.
         std::optional<health::LoadParts> loads;
+        Time next_load{};  ///< When they are looked at again.
         health::Effects effects;
         CheckDurations durations;
         std::map<std::string, std::uint64_t> outcomes;

@@ -134,7 +134,11 @@ std::optional<Transition> Judge::move_to(State to, Transition transition) {
 void Judge::set_rules(JudgeRules rules) {
     const bool is_same_number = rules.checks.size() == rules_.checks.size();
     rules_ = std::move(rules);
-    if (!is_same_number) checks_.assign(rules_.checks.size(), CheckState{});
+    if (!is_same_number) {
+        CheckState fresh;
+        if (state_ == State::down || state_ == State::held) fresh.state = State::down;
+        checks_.assign(rules_.checks.size(), fresh);
+    }
     if (checks_.empty()) {
         state_ = State::unknown;
         explanation_ = kNothingYet;

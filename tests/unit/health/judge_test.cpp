@@ -227,6 +227,9 @@ TEST(judge, other_rules_keep_the_state) {
     judge.observe(0, outcome_of(kPass), at(3));
     EXPECT_EQ(judge.state(), State::down);
     judge.observe(1, outcome_of(kPass), at(4));
+    EXPECT_EQ(judge.state(), State::down) << "each as often as `rise` says";
+    judge.observe(0, outcome_of(kPass), at(5));
+    judge.observe(1, outcome_of(kPass), at(6));
     EXPECT_EQ(judge.state(), State::up);
     judge.set_rules(rules_of(2, 2, 0));
     EXPECT_EQ(judge.state(), State::unknown);
