@@ -203,7 +203,7 @@ HealthWatch::Groups HealthWatch::take(Time now) {
     for (const std::string& name : touched)
         if (judge(name, groups_.at(name), now)) changed.insert(name);
     if (!changed.empty()) publish();
-    if (!touched.empty()) set_due(now);
+    if (!touched.empty()) set_due();
     return changed;
 }
 
@@ -271,7 +271,7 @@ HealthWatch::Groups HealthWatch::tick(Time now) {
         if (judge(name, group, now)) changed.insert(name);
     }
     if (!changed.empty()) publish();
-    set_due(now);
+    set_due();
     return changed;
 }
 
@@ -284,7 +284,7 @@ HealthWatch::Groups HealthWatch::judge_all(Time now) {
     publish();
     add_differing(before, overrides_, changed);
     add_differing(overrides_, before, changed);
-    set_due(now);
+    set_due();
     return changed;
 }
 
@@ -343,7 +343,7 @@ void HealthWatch::publish() {
     }
 }
 
-void HealthWatch::set_due(Time now) {
+void HealthWatch::set_due() {
     due_.reset();
     const auto at = [this](Time time) { due_ = due_ ? std::min(*due_, time) : time; };
     for (const auto& [name, group] : groups_) {

@@ -130,7 +130,7 @@ class HealthWatch {
     bool judge(const std::string& name, Group& group, Time now);
     Groups judge_all(Time now);
     void publish();
-    void set_due(Time now);
+    void set_due();
     [[nodiscard]] bool is_ready(const std::string& member, const Backend& backend) const;
 
     std::function<void()> wake_;
