@@ -96,6 +96,7 @@ void add_health(MetricsSource& out) {
     out.checker.targets = 2;
     out.checker.waiting = 1;
     out.checker.lost_outcomes = 7;
+    out.probes = kernel::ProbeCounts{.sent = 4200, .no_target = 3};
     for (const int us : {40, 60, 6'000'000})
         out.checker.lateness.add(std::chrono::microseconds(us));
 }
