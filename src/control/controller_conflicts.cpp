@@ -50,6 +50,7 @@ std::vector<IpAddress> Controller::own_vips() const {
 /// A node that may not look goes on without.
 void Controller::follow_vips() {
     std::vector<IpAddress> vips = own_vips();
+    if (vips.empty() && !vip_watch_) return;  // Nothing is opened for nobody.
     if (vips == watched_vips_ && watched_interfaces_ == live_->config.node.interfaces) return;
     watched_vips_ = vips;
     watched_interfaces_ = live_->config.node.interfaces;

@@ -122,6 +122,7 @@ void Controller::follow_health() {
     note_deaf(deaf);
     enforce_health(changed);
     follow_announcements();
+    if (live_) follow_vips();
 }
 
 /// Whether Linux takes what a backend answers in the name of a VIP that is this node's own, too.
